@@ -1,0 +1,1 @@
+"""Turn an approved plan into ECS configuration: emit, diff, approve, apply, verify, roll back."""

@@ -1,0 +1,29 @@
+"""`deploy`: one module a verb, each imported light; heavy libraries load inside the verb."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import NoReturn
+
+import typer
+
+from planner import terminal
+
+app = typer.Typer(
+    name="deploy",
+    help="Turn an approved plan into ECS configuration, prove it happened, and take it back.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def _register_verbs() -> None:
+    for module in sorted(pkgutil.iter_modules(__path__), key=lambda m: m.name):
+        importlib.import_module(f"{__name__}.{module.name}").register(app)
+
+
+def main() -> NoReturn:
+    _register_verbs()
+    terminal.run(app, "deploy")

@@ -1,0 +1,1 @@
+"""Plan the capacity and cost of container services on Amazon ECS."""
