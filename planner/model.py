@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from planner.units import CpuUnits, MiB, Seconds, UsdPerHour
+from planner.units import CpuUnits, MiB, Seconds, UsdPerHour, usd_per_hour
 
 
 class Architecture(StrEnum):
@@ -57,6 +57,29 @@ class Rejection:
 
     what: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A list price with the place and the day it was read. `usd` is for one `unit`."""
+
+    usd: float
+    unit: str
+    """"hour", "vCPU-hour", "GiB-hour", "GB-month", "LCU-hour", "share of on-demand", ..."""
+    source: str
+    date: str
+    """ISO 8601 as far as it is known: 2026-07-20, 2026-07 or 2026."""
+    note: str = ""
+    """How the price was derived, where it is not a quoted one."""
+
+    @property
+    def usd_per_hour(self) -> UsdPerHour:
+        """The price of one hour; ValueError where the unit is not an hour or a month of something."""
+        if self.unit == "hour" or self.unit.endswith("-hour"):
+            return UsdPerHour(self.usd)
+        if self.unit == "month" or self.unit.endswith("-month"):
+            return usd_per_hour(self.usd)
+        raise ValueError(f"a price per {self.unit} is not a price per hour")
 
 
 # What is packed, and onto what
