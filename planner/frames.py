@@ -66,9 +66,7 @@ USAGE: Final = Table(
         Column("memory_reserved_mib", "float64", "MiB reserved by those tasks"),
         Column("memory_used_mib", "float64", "MiB used by all tasks, averaged over the period"),
         Column("memory_used_max_per_task_mib", "float64", "MiB used by the fullest task"),
-        Column(
-            "requests_per_second", "float64", "load-balanced requests; NaN where there is no load balancer"
-        ),
+        Column("requests_per_second", "float64", "load-balanced requests; NaN where there is no load balancer"),
         Column("latency_p99_s", "float64", "target response time; NaN where there is no load balancer"),
     ),
     key=("service", "timestamp"),

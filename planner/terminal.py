@@ -93,9 +93,17 @@ def run(app: typer.Typer, name: str) -> NoReturn:
 
     A traceback is shown only for a defect of ours, or with ECS_PLANNER_TRACEBACK set.
     """
+    import typer
+    from typer.exceptions import TyperException
+
     as_json = "--json" in sys.argv
     try:
-        app(prog_name=name)
+        # Not standalone: a misused option becomes one sentence too, not a box.
+        raise SystemExit(app(prog_name=name, standalone_mode=False) or EXIT_DONE)
+    except TyperException as error:
+        fail(BadInput(_misuse(error, name)), as_json)
+    except (typer.Abort, KeyboardInterrupt):
+        fail(Refusal("Interrupted; nothing more was done."), as_json)
     except UserError as error:
         if os.environ.get("ECS_PLANNER_TRACEBACK"):
             raise
@@ -105,7 +113,12 @@ def run(app: typer.Typer, name: str) -> NoReturn:
         if known is None or os.environ.get("ECS_PLANNER_TRACEBACK"):
             raise
         fail(known, as_json)
-    raise SystemExit(EXIT_DONE)
+
+
+def _misuse(error: Exception, name: str) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else name
+    return f"{str(error).rstrip('.')}: see `{command} --help`."
 
 
 def explain(error: Exception) -> UserError | None:
