@@ -1,0 +1,141 @@
+"""A raw series put on a regular grid of local wall-clock steps, with everything odd about it told.
+
+Seasonality follows the wall clock, so the grid does too: a step is a whole number counted on local time.
+The hour that a clock change skips is a gap, the hour it repeats is averaged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from planner.demand.notices import Notice, UnusableSeries
+
+NANOSECONDS = np.int64(1)
+MAX_STEPS = 2_000_000
+"""A grid longer than this is refused: it means a wrong date or a step far finer than the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """`values[i]` is the mean over step `first + i` of the local wall clock; NaN where nothing was seen."""
+
+    values: np.ndarray
+    first: int
+    step: pd.Timedelta
+    timezone: str
+    as_of: pd.Timestamp
+    notices: tuple[Notice, ...]
+
+    @property
+    def steps_per_day(self) -> int:
+        return max(1, round(pd.Timedelta(days=1) / self.step))
+
+    def wall_steps(self, timestamps: pd.DatetimeIndex) -> np.ndarray:
+        return wall_steps(timestamps, self.step, self.timezone)
+
+
+def wall_steps(timestamps: pd.DatetimeIndex, step: pd.Timedelta, timezone: str) -> np.ndarray:
+    """Number of whole steps between 1970-01-01 00:00 local time and each timestamp's wall-clock time."""
+    local = timestamps.tz_convert(timezone).tz_localize(None).as_unit("ns")
+    return np.asarray(local.asi8 // step.as_unit("ns").value)
+
+
+def to_grid(series: pd.Series, step: pd.Timedelta, as_of: pd.Timestamp | None, timezone: str) -> Grid:
+    """Clean one series and average it into steps; only points that lie before `as_of` are looked at.
+
+    A point covers the time from its timestamp on, so a step is used once it has ended at `as_of`. Raises
+    UnusableSeries when no finite value is left.
+    """
+    index, values, notices = _clean(series, as_of)
+    period = _period(index)
+    end = as_of if as_of is not None else index[-1] + period
+    if period > step * 1.5:
+        notices.append(
+            Notice("step-finer-than-data", f"points come every {_short(period)}, the step is {_short(step)}")
+        )
+    if as_of is not None and as_of - index[-1] > max(2 * period, pd.Timedelta(hours=1)):
+        notices.append(
+            Notice("stale-data", f"the last point before {as_of.isoformat()} is {index[-1].isoformat()}")
+        )
+    wall = wall_steps(index, step, timezone)
+    last = int(wall_steps(pd.DatetimeIndex([end]), step, timezone)[0]) - 1
+    first = int(wall[0])
+    if last - first >= MAX_STEPS:
+        raise UnusableSeries(
+            f"the series spans {last - first + 1:,} steps of {_short(step)}: check its first and last "
+            "timestamps, or pass a longer step"
+        )
+    length = max(1, last - first + 1)
+    keep = wall <= max(last, first)
+    values = _averages(wall[keep] - first, values[keep], length)
+    values = _hold(values, period, step)
+    missing = float(np.isnan(values).mean())
+    if missing > 0.02:
+        notices.append(Notice("gaps", f"{missing:.0%} of the steps before the forecast hold no data"))
+    return Grid(values, first, step, timezone, end, tuple(notices))
+
+
+def _clean(series: pd.Series, as_of: pd.Timestamp | None) -> tuple[pd.DatetimeIndex, np.ndarray, list[Notice]]:
+    index = pd.DatetimeIndex(series.index)
+    index = (index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC")).as_unit("ns")
+    values = np.asarray(series.to_numpy(), dtype=float)
+    if as_of is not None:
+        before = np.asarray(index < as_of)
+        if not before.any() and len(index):
+            raise UnusableSeries(
+                f"no point lies before {as_of.isoformat()}: the series starts at {index.min().isoformat()}"
+            )
+        index, values = index[before], values[before]
+    notices: list[Notice] = []
+    infinite = np.isinf(values)
+    if infinite.any():
+        notices.append(Notice("infinite-values", f"{int(infinite.sum())} infinite values were left out"))
+    finite = np.isfinite(values) & ~np.asarray(index.isna())
+    index, values = index[finite], values[finite]
+    if not len(values):
+        raise UnusableSeries("the series holds no finite value before the forecast starts")
+    if not index.is_monotonic_increasing:
+        notices.append(Notice("unsorted", "timestamps stepped backwards and were sorted"))
+    order = np.lexsort((values, index.asi8))
+    index, values = index[order], values[order]
+    repeats = int(index.duplicated().sum())
+    if repeats:
+        notices.append(Notice("duplicates", f"{repeats} timestamps came more than once and were averaged"))
+    if (values < 0).any():
+        notices.append(Notice("negative-values", f"{int((values < 0).sum())} values are below zero"))
+    return index, values, notices
+
+
+def _period(index: pd.DatetimeIndex) -> pd.Timedelta:
+    """The spacing of the points: the median of the positive differences (one minute for a single point)."""
+    spacing = np.diff(index.asi8)
+    spacing = spacing[spacing > 0]
+    return pd.Timedelta(int(np.median(spacing)), unit="ns") if len(spacing) else pd.Timedelta(minutes=1)
+
+
+def _averages(at: np.ndarray, values: np.ndarray, length: int) -> np.ndarray:
+    """Mean of the values that fall into each step; NaN for empty steps. Bounded against overflow."""
+    largest = float(np.abs(values).max()) or 1.0
+    sums = np.bincount(at, weights=values / largest, minlength=length)
+    counts = np.bincount(at, minlength=length)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(sums / counts * largest)
+
+
+def _hold(values: np.ndarray, period: pd.Timedelta, step: pd.Timedelta) -> np.ndarray:
+    """Where the data are coarser than the step, a value holds until the next one is due."""
+    held = int(np.ceil(period / step)) - 1
+    if held < 1:
+        return values
+    return pd.Series(values).ffill(limit=held).to_numpy()
+
+
+def _short(span: pd.Timedelta) -> str:
+    seconds = span.total_seconds()
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g} {name}"
+    return f"{seconds:g} s"
