@@ -7,6 +7,7 @@ name or in its description here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pandas as pd
@@ -106,3 +107,121 @@ def _is_of(series: pd.Series, dtype: str) -> bool:
     if dtype == UTC_TIMESTAMP:
         return isinstance(series.dtype, pd.DatetimeTZDtype) and str(series.dtype.tz) == "UTC"
     return str(series.dtype) == dtype
+
+
+DEMAND_HISTORY: Final = Table(
+    "demand_history",
+    (
+        Column("service", "object", "service name"),
+        Column("timestamp", UTC_TIMESTAMP, "start of the period"),
+        Column("vcpu", "float64", "vCPU needed, mean over the period; NaN where nothing was measured"),
+    ),
+    key=("service", "timestamp"),
+)
+
+DEMAND_PLANNED: Final = Table(
+    "demand_planned",
+    (
+        Column("service", "object", "service name"),
+        Column("timestamp", UTC_TIMESTAMP, "start of the period"),
+        Column("p99_vcpu", "float64", "vCPU that the plan is made for"),
+    ),
+    key=("service", "timestamp"),
+)
+
+WEEK_SHAPE: Final = Table(
+    "week_shape",
+    (
+        Column("service", "object", "service name"),
+        Column("hour_of_week", "int64", "0 is Monday 00:00 local time"),
+        Column("share_of_peak", "float64", "p99 of the hour over the highest p99 of the week, 0-1"),
+    ),
+    key=("service", "hour_of_week"),
+)
+
+PLACED: Final = Table(
+    "placed",
+    (
+        Column("instance", "object", "label of one instance: type, zone, number"),
+        Column("service", "object", "service name"),
+        Column("tasks", "int64", "tasks of the service on the instance at the planned peak"),
+        Column("cpu_share", "float64", "of the instance's room, 0-1"),
+        Column("memory_share", "float64", "of the instance's room, 0-1"),
+    ),
+    key=("instance", "service"),
+)
+
+INSTANCE_HOURS: Final = Table(
+    "instance_hours",
+    (
+        Column("side", "object", "today or plan"),
+        Column("hour_of_week", "int64", "0 is Monday 00:00 local time"),
+        Column("instances", "int64", "running instances of the estate in that hour"),
+    ),
+    key=("side", "hour_of_week"),
+)
+
+REPLAYED: Final = Table(
+    "replayed",
+    (
+        Column("service", "object", "service name"),
+        Column("timestamp", UTC_TIMESTAMP, "minute"),
+        Column("demand_vcpu", "float64", "vCPU needed"),
+        Column("capacity_vcpu", "float64", "vCPU of the running tasks under the plan's scaling"),
+        Column("violated", "bool", "True: demand over capacity was above the utilisation objective"),
+    ),
+    key=("service", "timestamp"),
+)
+
+COVERAGE: Final = Table(
+    "coverage",
+    (
+        Column("resource", "object", "service name"),
+        Column("day", "object", "YYYY-MM-DD, UTC"),
+        Column("share", "float64", "of the day's minutes that were measured, 0-1"),
+    ),
+    key=("resource", "day"),
+)
+
+CLEANED: Final = Table(
+    "cleaned",
+    (
+        Column("rule", "object", "what the rule resolves or marks, e.g. duplicates"),
+        Column("resource", "object", "what it was applied to"),
+        Column("count", "int64", "how often"),
+    ),
+    key=("rule", "resource"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTables:
+    """The series behind a plan, for pictures and for people who want to look closer."""
+
+    demand_history: pd.DataFrame
+    demand_planned: pd.DataFrame
+    week_shape: pd.DataFrame
+    placed: pd.DataFrame
+    instance_hours: pd.DataFrame
+    replayed: pd.DataFrame
+    coverage: pd.DataFrame
+    cleaned: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        for table in PLAN_TABLES:
+            check(getattr(self, table.name), table)
+
+    def write(self, folder: Path) -> None:
+        """One Parquet file a table."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for table in PLAN_TABLES:
+            getattr(self, table.name).to_parquet(folder / f"{table.name}.parquet", index=False)
+
+    @classmethod
+    def read(cls, folder: Path) -> PlanTables:
+        return cls(**{table.name: pd.read_parquet(folder / f"{table.name}.parquet") for table in PLAN_TABLES})
+
+
+PLAN_TABLES: Final = (
+    DEMAND_HISTORY, DEMAND_PLANNED, WEEK_SHAPE, PLACED, INSTANCE_HOURS, REPLAYED, COVERAGE, CLEANED,
+)  # fmt: skip
