@@ -1,0 +1,167 @@
+"""The report page. It shows what the plan says; it decides and computes nothing but sums for display."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from planner import figures
+from planner.documents import PlanDocument, digest
+from planner.frames import PlanTables
+from planner.units import gib, usd_per_month, vcpu
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+TEMPLATE_FOLDER = Path(__file__).resolve().parent
+
+
+def render(plan: PlanDocument, tables: PlanTables) -> str:
+    """The page as one HTML text that needs no network. Same plan and tables, same bytes."""
+    import jinja2
+    from plotly.offline import get_plotlyjs
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(_FILTERS)
+    page: str = environment.get_template("page.html.j2").render(
+        plan=plan,
+        digest=digest(plan),
+        plotly_js=get_plotlyjs(),
+        summary=summary(plan),
+        pictures=_pictures(plan, tables),
+        cleaned=tables.cleaned.to_dict("records"),
+    )
+    return page
+
+
+def summary(plan: PlanDocument) -> dict[str, Any]:
+    """The three lines an architect wants first, in USD a month."""
+    today, planned = plan.cost.today_usd_per_hour, plan.cost.plan_usd_per_hour
+    return {
+        "today": usd_per_month(today),
+        "plan": usd_per_month(planned),
+        "saving": usd_per_month(today - planned),
+        "saving_share": (today - planned) / today if today else 0.0,
+        "changes": changes(plan),
+    }
+
+
+def changes(plan: PlanDocument) -> list[str]:
+    """What the plan changes, a sentence each."""
+    said = [
+        f"{line.min_size} to {line.max_size} x {line.instance_type} in {line.capacity_provider}"
+        f" ({line.desired_size} at the start)"
+        for line in plan.fleet
+        if not line.exists
+    ]
+    said += [f"{r.instances} instances of {r.capacity_provider} are drained and given back" for r in plan.retired]
+    resized = [s.service for s in plan.services if s.task != s.task_before]
+    scaled = [s.service for s in plan.services if s.scaling is not None]
+    scheduled = [s.service for s in plan.services if s.scaling is not None and s.scaling.schedules]
+    if resized:
+        said.append(f"{len(resized)} services get another task size: {figures.first_names(resized, 4)}")
+    if scaled:
+        said.append(f"{len(scaled)} services get thresholds, {len(scheduled)} of them with a weekly schedule")
+    return said
+
+
+def _pictures(plan: PlanDocument, tables: PlanTables) -> dict[str, str]:
+    worst = _service_to_show(plan)
+    drawn: dict[str, tuple[Callable[[], go.Figure], str]] = {
+        "cost": (lambda: figures.cost_bars(_cost_rows(plan)), "Bars of today's and the plan's monthly cost"),
+        "demand": (
+            lambda: figures.demand_panels(tables.demand_history, tables.demand_planned),
+            "Observed vCPU of every service over the measured days, with the p99 that is planned for",
+        ),
+        "week": (
+            lambda: figures.week_heatmap(tables.week_shape),
+            "Each service's demand by hour of the week as a share of its peak",
+        ),
+        "packing": (
+            lambda: figures.packing_map(tables.placed),
+            "Share of CPU and memory that each service takes on each instance at the planned peak",
+        ),
+        "instances": (
+            lambda: figures.instances_over_week(tables.instance_hours),
+            "Running instances by hour of the week, today and under the plan",
+        ),
+        "scaling": (
+            lambda: figures.scaling_panel(tables.replayed[tables.replayed["service"] == worst], worst),
+            f"Demand and task capacity of {worst} under the plan's scaling, minute by minute",
+        ),
+        "frontier": (
+            lambda: figures.frontier(_candidate_rows(plan)),
+            "Candidates by monthly cost and by the share of minutes within the objective",
+        ),
+        "coverage": (
+            lambda: figures.coverage_map(tables.coverage),
+            "Share of each day's minutes that were measured, by service",
+        ),
+    }
+    return {
+        name: figures.fragment(draw(), f"figure-{name}", description)
+        for name, (draw, description) in drawn.items()
+    }
+
+
+def _service_to_show(plan: PlanDocument) -> str:
+    """The service whose scaling is tightest; the picture of it says most."""
+    attained = [
+        (s.scaling.attainment, s.service) for s in plan.services if s.scaling and s.scaling.attainment is not None
+    ]
+    if not attained:
+        return plan.services[0].service if plan.services else ""
+    return min(attained)[1]
+
+
+def _cost_rows(plan: PlanDocument) -> pd.DataFrame:
+    rows = [
+        {"side": side, "item": line.item, "usd_per_month": usd_per_month(line.usd_per_hour)}
+        for side, lines in (("today", plan.cost.today), ("plan", plan.cost.plan))
+        for line in lines
+    ]
+    frame = pd.DataFrame(rows, columns=["side", "item", "usd_per_month"])
+    return frame.groupby(["side", "item"], sort=False, as_index=False).sum()
+
+
+def _candidate_rows(plan: PlanDocument) -> pd.DataFrame:
+    known = [c for c in plan.candidates if c.usd_per_hour is not None and c.attainment is not None]
+    best = -1.0
+    on_frontier: set[str] = set()
+    for c in sorted(known, key=lambda c: (c.usd_per_hour or 0.0, -(c.attainment or 0.0), c.name)):
+        if (c.attainment or 0.0) > best:
+            best = c.attainment or 0.0
+            on_frontier.add(c.name)
+    rows = [
+        {
+            "name": c.name,
+            "usd_per_month": usd_per_month(c.usd_per_hour or 0.0),
+            "attainment": c.attainment,
+            "state": "chosen" if c.rejected is None else "frontier" if c.name in on_frontier else "other",
+        }
+        for c in known
+    ]
+    return pd.DataFrame(rows, columns=["name", "usd_per_month", "attainment", "state"])
+
+
+def _task_size(size: Any) -> str:
+    return f"{vcpu(size.cpu_units):g} vCPU, {gib(size.memory_mib):.3g} GiB"
+
+
+_FILTERS: dict[str, Callable[..., Any]] = {
+    "monthly": lambda hourly: f"${usd_per_month(hourly):,.0f}",
+    "dollars": lambda amount: f"${amount:,.0f}",
+    "share": lambda value, digits=1: "not measured" if value is None else f"{value:.{digits}%}",
+    "size": _task_size,
+    "number": lambda value: f"{value:,.3g}",
+    "instant": lambda moment: moment.strftime("%d %B %Y, %H:%M UTC").lstrip("0"),
+}
