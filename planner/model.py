@@ -220,6 +220,19 @@ class StrategyItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Deployment:
+    """One deployment of a service: from `started_at` its tasks replace the older ones until `finished_at`."""
+
+    task_definition_arn: str
+    needs: Resources
+    """What one task of this deployment reserves."""
+    started_at: datetime
+    finished_at: datetime | None = None
+    """None: still in progress, or the end is not known."""
+    status: str = "SUCCESSFUL"
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     name: str
     arn: str
@@ -240,6 +253,8 @@ class Service:
     queue_name: str | None = None
     """Queue whose depth this worker drains, where a tag or scaling policy names it."""
     tags: tuple[tuple[str, str], ...] = ()
+    deployments: tuple[Deployment, ...] = ()
+    """Oldest first, as far back as ECS remembers; the task size that held at a minute comes from here."""
 
 
 @dataclass(frozen=True, slots=True)
