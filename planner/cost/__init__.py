@@ -1,0 +1,60 @@
+"""What a plan costs: lines of money by item, service and capacity provider, and their exports."""
+
+from planner.cost.balancing import LcuLoad, alb_lines, lcus
+from planner.cost.compute import (
+    Placement,
+    fargate_lines,
+    fee_lines,
+    fleet_lines,
+    per_instance_lines,
+    split_by_service,
+)
+from planner.cost.export import focus_rows, write_csv, write_focus
+from planner.cost.lines import (
+    IDLE,
+    CostLine,
+    Kind,
+    MissingPrice,
+    by_kind,
+    by_provider,
+    by_service,
+    item_line,
+    monthly_cents,
+    shown_cents,
+    total,
+)
+from planner.cost.money import Currency, convert, format_money
+from planner.cost.period import HourCost, Period, period_of, reconcile
+
+__all__ = [
+    "IDLE",
+    "CostLine",
+    "Currency",
+    "HourCost",
+    "Kind",
+    "LcuLoad",
+    "MissingPrice",
+    "Period",
+    "Placement",
+    "alb_lines",
+    "by_kind",
+    "by_provider",
+    "by_service",
+    "convert",
+    "fargate_lines",
+    "fee_lines",
+    "fleet_lines",
+    "focus_rows",
+    "format_money",
+    "item_line",
+    "lcus",
+    "monthly_cents",
+    "per_instance_lines",
+    "period_of",
+    "reconcile",
+    "shown_cents",
+    "split_by_service",
+    "total",
+    "write_csv",
+    "write_focus",
+]

@@ -1,0 +1,52 @@
+"""Task sizes that Fargate accepts, and the smallest one that holds a need."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from planner.model import Rejection, Resources
+from planner.units import CpuUnits, MiB, gib, vcpu
+
+
+def _steps(first: int, last: int, step: int) -> tuple[int, ...]:
+    return tuple(range(first, last + 1, step))
+
+
+SIZES: Final[dict[int, tuple[int, ...]]] = {
+    256: (512, 1024, 2048),
+    512: _steps(1024, 4096, 1024),
+    1024: _steps(2048, 8192, 1024),
+    2048: _steps(4096, 16384, 1024),
+    4096: _steps(8192, 30720, 1024),
+    8192: _steps(16384, 61440, 4096),
+    16384: _steps(32768, 122880, 8192),
+    32768: (61440, 122880, 249856),
+}
+"""CPU units to MiB (ECS RegisterTaskDefinition; 32,768 from the CloudFormation schema's fargate_cpu_memory)."""
+
+
+def is_legal(cpu_units: int, memory_mib: int) -> bool:
+    return memory_mib in SIZES.get(cpu_units, ())
+
+
+def smallest_size(needs: Resources, vcpu_usd: float = 0.04048, gib_usd: float = 0.004445) -> Resources | Rejection:
+    """The cheapest legal size that holds `needs` at these rates per vCPU-hour and GiB-hour.
+
+    The defaults are us-east-1's; only their ratio matters, and it is nearly the same everywhere.
+    """
+    if needs.gpus:
+        return Rejection("Fargate", "Fargate has no GPUs")
+    options = [
+        (vcpu(cpu) * vcpu_usd + gib(memory) * gib_usd, cpu, memory)
+        for cpu, memories in SIZES.items()
+        for memory in memories
+        if cpu >= needs.cpu_units and memory >= needs.memory_mib
+    ]
+    if not options:
+        return Rejection(
+            "Fargate",
+            f"no Fargate size holds {needs.cpu_units} CPU units and {needs.memory_mib} MiB;"
+            " the largest has 32768 and 249856",
+        )
+    _usd, cpu, memory = min(options)
+    return Resources(CpuUnits(cpu), MiB(memory), needs.enis)
