@@ -1,0 +1,40 @@
+"""Replay both ECS control loops on a demand series, and choose thresholds that hold on unseen weeks."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from planner.scaling.documents import PolicyError, parse_policy, policy_schema, print_policy
+    from planner.scaling.outcome import Outcome
+    from planner.scaling.policies import Policy
+    from planner.scaling.replay import DemandError, simulate
+
+_HOME = {
+    "DemandError": "replay",
+    "Outcome": "outcome",
+    "Policy": "policies",
+    "PolicyError": "documents",
+    "parse_policy": "documents",
+    "policy_schema": "documents",
+    "print_policy": "documents",
+    "simulate": "replay",
+}
+
+__all__ = [
+    "DemandError",
+    "Outcome",
+    "Policy",
+    "PolicyError",
+    "parse_policy",
+    "policy_schema",
+    "print_policy",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
