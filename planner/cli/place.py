@@ -1,0 +1,106 @@
+"""`planner place`: where the ECS scheduler would put each task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from planner import terminal
+
+if TYPE_CHECKING:
+    from planner.packing import Placement
+
+
+def register(app: typer.Typer) -> None:
+    app.command(help="Replay the ECS scheduler: where would each task start on this fleet?")(place)
+
+
+def place(
+    tasks: Annotated[Path, typer.Argument(help="CSV: service,count,cpu_units,memory_mib[,enis,gpus,...]")],
+    fleet: Annotated[Path, typer.Option(help="CSV: instance_type,zone,count,cpu_units,memory_mib[,...]")],
+    strategy: Annotated[
+        str, typer.Option(help='e.g. "spread:az,binpack:memory"; empty is ECS\'s own default')
+    ] = "",
+    order: Annotated[str, typer.Option(help="given: as listed; random: all tasks mixed")] = "given",
+    seed: Annotated[int, typer.Option(help="fixes every random choice")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON document on standard output")] = False,
+) -> None:
+    from planner.packing import StrategyError, parse_strategy, tables
+    from planner.packing import place as replay
+
+    if order not in {"given", "random"}:
+        raise terminal.BadInput('--order is "given" or "random".')
+    try:
+        rules = parse_strategy(strategy)
+        wanted = tables.read_tasks(read_text(tasks), tasks.name)
+        lines = tables.read_fleet(read_text(fleet), fleet.name)
+    except (StrategyError, tables.TableError) as error:
+        raise terminal.BadInput(str(error)) from None
+    with terminal.progress(f"Placing {sum(task.count for task in wanted):,} tasks"):
+        result = replay(wanted, lines, rules, "random" if order == "random" else "given", seed)
+    if as_json:
+        terminal.print_json(placement_document(result))
+    else:
+        _show(result)
+    if result.unplaced:
+        raise typer.Exit(terminal.EXIT_REFUSED)
+
+
+def read_text(path: Path) -> str:
+    """A table's text, or one sentence about why the file cannot be read."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise terminal.BadInput(f"{path} is not a UTF-8 text file: a CSV table is needed.") from None
+    except OSError as error:
+        raise terminal.BadInput(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def placement_document(result: Placement) -> dict[str, Any]:
+    return {
+        "placed": result.placed,
+        "empty_instances": result.empty_instances,
+        "instances": [
+            {
+                "instance_id": instance.instance_id,
+                "instance_type": instance.instance_type,
+                "zone": instance.zone,
+                "count": 1,
+                "tasks": dict(instance.tasks),
+                "remaining": {
+                    "cpu_units": instance.remaining.cpu_units,
+                    "memory_mib": instance.remaining.memory_mib,
+                    "task_enis": instance.remaining.enis,
+                    "gpus": instance.remaining.gpus,
+                },
+            }
+            for instance in result.instances
+        ],
+        "unplaced": [{"service": u.service, "count": u.count, "reason": u.reason} for u in result.unplaced],
+    }
+
+
+def _show(result: Placement) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from planner.packing.replay import grouped
+
+    table = Table("Instance type", "Zone", "Instances", "CPU units left", "MiB left", "Tasks")
+    for instance, count in grouped(result):
+        held = ", ".join(f"{n} x {service}" for service, n in sorted(instance.tasks.items())) or "none"
+        table.add_row(
+            Text(instance.instance_type),
+            Text(instance.zone),
+            f"{count:,}",
+            f"{instance.remaining.cpu_units:,}",
+            f"{instance.remaining.memory_mib:,}",
+            Text(held),
+        )
+    shown = terminal.console()
+    shown.print(table)
+    shown.print(f"{result.placed:,} tasks placed; {result.empty_instances:,} instances empty.")
+    for u in result.unplaced:
+        shown.print(f"Unplaced: {u.count:,} x {u.service}: {u.reason}", markup=False)

@@ -1,0 +1,83 @@
+"""From patterns over shapes back to instances with named tasks, zone by zone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from planner.packing.greedy import Fleet
+from planner.packing.problem import PackedInstances, PackingProblem, Unplaced
+from planner.packing.shapes import Shapes
+from planner.packing.zones import ZoneDemand
+
+
+def assemble(
+    problem: PackingProblem, shapes: Shapes, fleets: list[Fleet], demand: ZoneDemand
+) -> tuple[tuple[PackedInstances, ...], Counter[int]]:
+    """Name the tasks of each zone's fleet. Also returns how many tasks of each service (index) run.
+
+    The places of a service are filled with running tasks first; the rest are its standby places.
+    """
+    lines: Counter[tuple[str, str, tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]] = Counter()
+    running: Counter[int] = Counter()
+    for zone, fleet in enumerate(fleets):
+        queues = _Queues(shapes, demand.running[zone], demand.places[zone])
+        for (t, pattern), count in sorted(fleet.items()):
+            for _ in range(count):
+                tasks, standby = queues.take(pattern)
+                running.update(tasks)
+                key = (
+                    shapes.offers[t].instance_type,
+                    problem.zone_name(zone),
+                    _named(problem, tasks),
+                    _named(problem, standby),
+                )
+                lines[key] += 1
+    instances = tuple(
+        PackedInstances(name, zone, count, dict(tasks), dict(standby))
+        for (name, zone, tasks, standby), count in sorted(lines.items())
+    )
+    return instances, running
+
+
+def _named(problem: PackingProblem, counts: Counter[int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted((problem.tasks[s].service, n) for s, n in counts.items() if n))
+
+
+class _Queues:
+    """Per shape, the services whose tasks still wait for a place in this zone."""
+
+    def __init__(self, shapes: Shapes, running: Any, places: Any) -> None:
+        self._waiting = [[[s, int(running[s]), int(places[s] - running[s])] for s in g] for g in shapes.members]
+        self._at = [0] * len(self._waiting)
+
+    def take(self, pattern: tuple[tuple[int, int], ...]) -> tuple[Counter[int], Counter[int]]:
+        tasks: Counter[int] = Counter()
+        standby: Counter[int] = Counter()
+        for shape, wanted in pattern:
+            self._take_shape(shape, wanted, tasks, standby)
+        return tasks, standby
+
+    def _take_shape(self, shape: int, wanted: int, tasks: Counter[int], standby: Counter[int]) -> None:
+        queue = self._waiting[shape]
+        while wanted and self._at[shape] < len(queue):
+            entry = queue[self._at[shape]]
+            for kind, into in ((1, tasks), (2, standby)):
+                n = min(wanted, entry[kind])
+                entry[kind] -= n
+                into[entry[0]] += n
+                wanted -= n
+            if entry[1] == 0 and entry[2] == 0:
+                self._at[shape] += 1
+
+
+def left_over(problem: PackingProblem, running: Counter[int], left_out: dict[int, Unplaced]) -> list[Unplaced]:
+    """Every task that is in no instance, by service, in the order of the problem."""
+    found = []
+    for s, task in enumerate(problem.tasks):
+        if s in left_out:
+            found.append(left_out[s])
+        elif running[s] < task.count:
+            reason = "the instances that max_count (or the limit on instance types) allows are full"
+            found.append(Unplaced(task.service, task.count - running[s], reason))
+    return found

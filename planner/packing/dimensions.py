@@ -1,0 +1,31 @@
+"""Resources as rows of whole numbers, in one fixed order of columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from planner.model import Resources
+from planner.units import CpuUnits, MiB
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+DIMENSIONS: Final = ("cpu_units", "memory_mib", "enis", "gpus")
+DIMENSION_WORDS: Final = ("CPU units", "MiB of memory", "network interfaces", "GPUs")
+CPU, MEMORY, ENIS, GPUS = range(4)
+
+
+def as_row(resources: Resources) -> tuple[int, int, int, int]:
+    return (resources.cpu_units, resources.memory_mib, resources.enis, resources.gpus)
+
+
+def as_resources(row: NDArray[np.int64]) -> Resources:
+    cpu, memory, enis, gpus = (int(value) for value in row)
+    return Resources(CpuUnits(cpu), MiB(memory), enis, gpus)
+
+
+def shortfall_words(need: Resources, room: Resources) -> str:
+    """Which dimensions of `need` exceed `room`, e.g. "8,192 CPU units where 4,096 fit"."""
+    pairs = zip(DIMENSION_WORDS, as_row(need), as_row(room), strict=True)
+    return " and ".join(f"{wanted:,} {words} where {has:,} fit" for words, wanted, has in pairs if wanted > has)

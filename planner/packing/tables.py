@@ -1,0 +1,219 @@
+"""Tasks, catalogues and fleets from CSV text. Every error names the row and the column."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from typing import Final
+
+from planner.model import Architecture, FleetLine, InstanceType, Resources, TaskType
+from planner.packing.problem import MAX_COUNT, MAX_PRICE, MAX_SIZE
+from planner.units import CpuUnits, MiB, UsdPerHour
+
+_TRUE: Final = {"true", "yes", "1", "y"}
+_FALSE: Final = {"false", "no", "0", "n", ""}
+_ARCHITECTURES: Final = {
+    "x86_64": Architecture.X86_64, "x86": Architecture.X86_64, "amd64": Architecture.X86_64,
+    "arm64": Architecture.ARM64, "arm": Architecture.ARM64, "aarch64": Architecture.ARM64,
+}  # fmt: skip
+_MAX_SHOWN: Final = 40
+
+
+class TableError(ValueError):
+    """One sentence that says which cell is wrong and what belongs there."""
+
+
+class Row:
+    """One row of a table; rows count as a spreadsheet does, the heading being row 1."""
+
+    def __init__(self, table: str, number: int, cells: dict[str, str]) -> None:
+        self._table, self._number, self._cells = table, number, cells
+
+    def error(self, column: str, problem: str) -> TableError:
+        return TableError(f"{self._table}, row {self._number}, column {column}: {problem}.")
+
+    def has(self, column: str) -> bool:
+        return bool(self._cells.get(column, "").strip())
+
+    def text(self, column: str) -> str:
+        value = self._cells.get(column, "").strip()
+        if not value:
+            raise self.error(column, "the cell is empty")
+        if not value.isprintable() or len(value) > 255:
+            raise self.error(column, "a name has at most 255 printable characters")
+        return value
+
+    def whole(self, column: str, default: int | None = None, most: int = MAX_SIZE) -> int:
+        """A whole number from 0 to `most`; "512.0" counts as whole, "512.5" does not."""
+        value = self._cells.get(column, "").strip()
+        if not value and default is not None:
+            return default
+        if not value:
+            raise self.error(column, "the cell is empty; a whole number is needed")
+        number = self._number_in(column, value)
+        if number != int(number):
+            raise self.error(column, f"{shown(value)} is not a whole number")
+        if not 0 <= number <= most:
+            raise self.error(column, f"{shown(value)} is not from 0 to {most:,}")
+        return int(number)
+
+    def price(self, column: str) -> UsdPerHour:
+        value = self._cells.get(column, "").strip()
+        if not value:
+            raise self.error(column, "the type has no price; give USD per hour or leave the row out")
+        number = self._number_in(column, value)
+        if not 0 < number <= MAX_PRICE:
+            raise self.error(column, f"{shown(value)} is not a price above 0 (USD per hour)")
+        return UsdPerHour(number)
+
+    def truth(self, column: str) -> bool:
+        value = self._cells.get(column, "").strip().lower()
+        if value in _TRUE:
+            return True
+        if value in _FALSE:
+            return False
+        raise self.error(column, f"{shown(value)} is neither true nor false")
+
+    def ports(self, column: str) -> tuple[int, ...]:
+        parts = [part.strip() for part in self._cells.get(column, "").split(";") if part.strip()]
+        ports = []
+        for part in parts:
+            if not part.isascii() or not part.isdigit() or not 1 <= int(part) <= 65535:
+                raise self.error(column, f"{shown(part)} is not a port from 1 to 65535")
+            ports.append(int(part))
+        if len(set(ports)) != len(ports):
+            raise self.error(column, "a port is listed twice")
+        return tuple(ports)
+
+    def architecture(self, column: str) -> Architecture | None:
+        value = self._cells.get(column, "").strip().lower()
+        if not value:
+            return None
+        if value not in _ARCHITECTURES:
+            raise self.error(column, f"{shown(value)} is not x86_64 or arm64")
+        return _ARCHITECTURES[value]
+
+    def _number_in(self, column: str, value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            raise self.error(column, f"{shown(value)} is not a number") from None
+        if not math.isfinite(number):
+            raise self.error(column, f"{shown(value)} is not a finite number")
+        return number
+
+
+def shown(value: str) -> str:
+    """A cell's text inside a sentence: quoted, one line, not too long."""
+    clean = "".join(c if c.isprintable() else "?" for c in value)
+    return f'"{clean[:_MAX_SHOWN]}..."' if len(clean) > _MAX_SHOWN else f'"{clean}"'
+
+
+def read_tasks(text: str, table: str = "the task table") -> tuple[TaskType, ...]:
+    """Rows service,count,cpu_units,memory_mib and optionally enis, gpus, host_ports (;-separated),
+    distinct_instance, architecture. Raises TableError."""
+    required = ("service", "count", "cpu_units", "memory_mib")
+    seen: set[str] = set()
+    return tuple(_task(row, seen) for row in _rows(text, table, required))
+
+
+def _task(row: Row, seen: set[str]) -> TaskType:
+    return TaskType(
+        _unseen(row, "service", seen),
+        row.whole("count", most=MAX_COUNT),
+        _resources(row, "enis"),
+        row.ports("host_ports"),
+        row.truth("distinct_instance"),
+        row.architecture("architecture"),
+    )
+
+
+def read_catalogue(text: str, table: str = "the catalogue") -> tuple[InstanceType, ...]:
+    """Rows instance_type,cpu_units,memory_mib,usd_per_hour and optionally task_enis, gpus, max_count,
+    architecture. Raises TableError."""
+    required = ("instance_type", "cpu_units", "memory_mib", "usd_per_hour")
+    seen: set[str] = set()
+    types = tuple(_instance_type(row, seen) for row in _rows(text, table, required))
+    if not types:
+        raise TableError(f"{table} has no rows: at least one instance type with a price is needed.")
+    return types
+
+
+def _instance_type(row: Row, seen: set[str]) -> InstanceType:
+    return InstanceType(
+        _unseen(row, "instance_type", seen),
+        _resources(row, "task_enis"),
+        row.price("usd_per_hour"),
+        row.architecture("architecture") or Architecture.X86_64,
+        row.whole("max_count", most=MAX_COUNT) if row.has("max_count") else None,
+    )
+
+
+def read_fleet(text: str, table: str = "the fleet") -> tuple[FleetLine, ...]:
+    """Rows instance_type,zone,count,cpu_units,memory_mib and optionally task_enis, gpus. Raises TableError."""
+    required = ("instance_type", "zone", "count", "cpu_units", "memory_mib")
+    return tuple(
+        FleetLine(
+            row.text("instance_type"),
+            row.text("zone"),
+            row.whole("count", most=MAX_COUNT // 100),
+            _resources(row, "task_enis"),
+        )
+        for row in _rows(text, table, required)
+    )
+
+
+def has_column(text: str, column: str) -> bool:
+    return column in _heading(csv.reader(io.StringIO(text)))
+
+
+def _resources(row: Row, enis: str) -> Resources:
+    return Resources(
+        CpuUnits(row.whole("cpu_units")),
+        MiB(row.whole("memory_mib")),
+        row.whole(enis, default=0),
+        row.whole("gpus", default=0),
+    )
+
+
+def _unseen(row: Row, column: str, seen: set[str]) -> str:
+    name = row.text(column)
+    if name in seen:
+        raise row.error(column, f"{shown(name)} is listed twice")
+    seen.add(name)
+    return name
+
+
+def _heading(lines: Iterator[list[str]]) -> list[str]:
+    return [cell.strip().lower().lstrip("\ufeff") for cell in next(lines, [])]
+
+
+def _rows(text: str, table: str, required: tuple[str, ...]) -> Iterator[Row]:
+    lines = csv.reader(io.StringIO(text), strict=True)
+    try:
+        heading = _heading(lines)
+        _check_heading(heading, table, required)
+        for number, cells in enumerate(lines, start=2):
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) > len(heading):
+                raise TableError(
+                    f"{table}, row {number}: {len(cells)} cells where the heading has {len(heading)} columns."
+                )
+            yield Row(table, number, dict(zip(heading, cells, strict=False)))
+    except csv.Error as error:
+        raise TableError(f"{table} is not readable as CSV near row {lines.line_num}: {error}.") from None
+
+
+def _check_heading(heading: list[str], table: str, required: tuple[str, ...]) -> None:
+    missing = [name for name in required if name not in heading]
+    if missing:
+        raise TableError(
+            f"{table} has no column {', '.join(missing)}: its first row must name "
+            f"{', '.join(required)} (comma-separated)."
+        )
+    repeated = [name for name in heading if name and heading.count(name) > 1]
+    if repeated:
+        raise TableError(f"{table} names the column {shown(repeated[0])} twice.")

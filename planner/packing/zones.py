@@ -1,0 +1,38 @@
+"""How many tasks and how many kept places each zone gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ZoneDemand:
+    """(zones, services) whole numbers. `places` is `running` plus the places kept free."""
+
+    running: Any
+    places: Any
+
+
+def zone_demand(counts: list[int], zones: int, survive_zone_loss: bool) -> ZoneDemand:
+    """Spread each service evenly; who gets the odd ones out moves on from service to service.
+
+    To survive the loss of a zone, n tasks need places so that any zones - 1 zones hold n: with at most
+    q = ceil(n / (zones - 1)) places in a zone, n + q places in total are enough and the fewest possible.
+    """
+    running = np.zeros((zones, len(counts)), np.int64)
+    places = np.zeros((zones, len(counts)), np.int64)
+    start = 0
+    for s, count in enumerate(counts):
+        kept = -(-count // (zones - 1)) if survive_zone_loss else 0
+        order = [(start + z) % zones for z in range(zones)]
+        running[order, s] = _even(count, zones)
+        places[order, s] = _even(count + kept, zones)
+        start = (start + (count + kept) % zones) % zones
+    return ZoneDemand(running, places)
+
+
+def _even(total: int, parts: int) -> list[int]:
+    return [total // parts + (1 if part < total % parts else 0) for part in range(parts)]

@@ -1,0 +1,53 @@
+"""Packings: right, cheap, and with a bound that holds."""
+
+from __future__ import annotations
+
+from planner.packing import PackingProblem, pack
+from tests.planner.packing.build import offer, task
+
+
+def test_tasks_that_fill_an_instance_exactly_are_proved_optimal() -> None:
+    problem = PackingProblem((task("web", 8, 512, 1024),), (offer("m5.large", 2048, 4096, 0.1),))
+    packing = pack(problem)
+
+    assert (packing.status, packing.usd_per_hour, packing.gap) == ("optimal", 0.2, 0.0)  # 8 / 4 instances
+    assert [(p.count, p.tasks) for p in packing.instances] == [(2, {"web": 4})]
+
+
+def test_a_task_larger_than_every_type_is_named_with_what_it_lacks() -> None:
+    problem = PackingProblem(
+        (task("huge", 2, 4096, 512), task("web", 1, 512, 512)), (offer("m5.large", 2048, 4096, 0.1),)
+    )
+    packing = pack(problem)
+
+    assert [(u.service, u.count) for u in packing.unplaced] == [("huge", 2)]
+    assert "4,096 CPU units where 2,048 fit" in packing.unplaced[0].reason
+
+
+def test_a_service_scaled_to_zero_is_named_and_not_dropped() -> None:
+    problem = PackingProblem((task("idle", 0, 512, 512),), (offer("m5.large", 2048, 4096, 0.1),))
+    packing = pack(problem)
+
+    assert (packing.status, packing.usd_per_hour) == ("nothing_placed", 0.0)
+    assert [(u.service, u.count) for u in packing.unplaced] == [("idle", 0)]
+
+
+def test_zones_hold_each_service_evenly() -> None:
+    problem = PackingProblem((task("web", 7, 512, 1024),), (offer("m5.large", 2048, 4096, 0.1),), zones=3)
+    packing = pack(problem)
+    per_zone = {
+        zone: sum(p.count * p.tasks["web"] for p in packing.instances if p.zone == zone)
+        for zone in ("zone-1", "zone-2", "zone-3")
+    }
+
+    assert sorted(per_zone.values()) == [2, 2, 3]
+
+
+def test_surviving_a_zone_keeps_places_for_every_task_elsewhere() -> None:
+    problem = PackingProblem(
+        (task("web", 4, 512, 1024),), (offer("m5.large", 2048, 4096, 0.1),), zones=2, survive_zone_loss=True
+    )
+    packing = pack(problem)
+    places = {p.zone: p.count * (p.tasks["web"] + p.standby["web"]) for p in packing.instances}
+
+    assert places == {"zone-1": 4, "zone-2": 4}
