@@ -63,6 +63,11 @@ def parse_settings(values: Mapping[str, Any], source: str = "parameters") -> Set
         raise BadInput(f"{source}: {'; '.join(problems)}.") from None
 
 
+def settings_from(namespace: Mapping[str, Any]) -> Settings:
+    """The settings among a notebook's names (`globals()`); what is no setting is left alone."""
+    return parse_settings({name: namespace[name] for name in Settings.model_fields if name in namespace})
+
+
 def read_settings(path: Path | None) -> dict[str, Any]:
     """The mapping in a YAML or JSON file, not yet checked; an absent file name gives no values."""
     import yaml

@@ -1,0 +1,72 @@
+"""The report page: offline, complete, and safe against names from outside."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from planner.report import render
+from planner.report.page import changes, summary
+from tests.plans import plan, tables
+
+HOSTILE = "</script><img src=x onerror=alert(1)>${jndi}\"'<b>"
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render(plan(), tables())
+
+
+def without_plotly(page: str) -> str:
+    """The page less the plotly library itself, which has URLs and tags in its own text."""
+    return max(re.split(r"<script>.{1000000,}?</script>", page, maxsplit=1, flags=re.S)[1:], key=len)
+
+
+def test_the_page_shows_today_s_and_the_plan_s_cost_a_month(page: str) -> None:
+    assert "$730" in page  # 1.00 x 730
+    assert "$292" in page  # 0.40 x 730
+    assert "$438" in page  # 730 - 292
+
+
+def test_the_page_has_every_picture_with_its_meaning_in_words(page: str) -> None:
+    for name in ("cost", "demand", "week", "packing", "instances", "scaling", "frontier", "coverage"):
+        assert f'id="figure-{name}"' in page
+    assert page.count('role="img" aria-label="') == 8
+
+
+def test_the_page_loads_nothing_from_elsewhere(page: str) -> None:
+    body = without_plotly(page)
+
+    assert re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', body) == []
+    assert "@import" not in body
+
+
+def test_the_same_plan_gives_the_same_bytes(page: str) -> None:
+    assert render(plan(), tables()) == page
+
+
+def test_a_hostile_service_name_stays_text() -> None:
+    body = without_plotly(render(plan(HOSTILE), tables(HOSTILE)))
+
+    assert "<img src=x" not in body
+    assert "onerror=alert(1)>" not in body.replace("onerror=alert(1)&gt;", "")
+    assert "&lt;/script&gt;&lt;img src=x" in body
+
+
+def test_the_summary_tells_saving_and_changes() -> None:
+    told = summary(plan())
+
+    assert round(told["saving"], 2) == 438.00  # (1.00 - 0.40) x 730
+    assert told["changes"] == [
+        "2 to 8 x m7i.large in demo-m7i-large (4 at the start)",
+        "10 instances of demo-old are drained and given back",
+        "1 services get another task size: web",
+        "1 services get thresholds, 1 of them with a weekly schedule",
+    ]
+
+
+def test_a_plan_that_changes_nothing_has_no_changes() -> None:
+    quiet = plan().model_copy(update={"services": (), "fleet": (), "retired": ()})
+
+    assert changes(quiet) == []
