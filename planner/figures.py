@@ -97,7 +97,7 @@ def demand_panels(history: pd.DataFrame, quantiles: pd.DataFrame) -> go.Figure:
         seen = history[history["service"] == service]
         planned = quantiles[quantiles["service"] == service]
         figure.add_trace(
-            go.Scattergl(
+            go.Scatter(
                 x=seen["timestamp"], y=seen["vcpu"], name="observed", mode="lines",
                 line={"color": BLUE, "width": 1}, legendgroup="observed", showlegend=index == 0,
                 connectgaps=False,
@@ -105,7 +105,7 @@ def demand_panels(history: pd.DataFrame, quantiles: pd.DataFrame) -> go.Figure:
             **where,
         )  # fmt: skip
         figure.add_trace(
-            go.Scattergl(
+            go.Scatter(
                 x=planned["timestamp"], y=planned["p99_vcpu"], name="planned for (p99)", mode="lines",
                 line={"color": VERMILION, "width": 1.4, "dash": "dot"}, legendgroup="p99", showlegend=index == 0,
             ),
@@ -278,6 +278,7 @@ def coverage_map(days: pd.DataFrame) -> go.Figure:
         )
     )
     figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(type="category")
     figure.update_layout(margin={"l": 170, "r": 20, "t": 30, "b": 45})
     return figure
 
