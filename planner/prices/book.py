@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
 from planner.model import Architecture, Price, Rejection
-from planner.prices import tables
 from planner.prices.instances import InstanceFacts, parse_facts
-from planner.prices.tables import ABSENT, ALL_TABLES, INSTANCE_TYPES, PRICE_TABLES, PriceTable, Row
-from planner.units import CpuUnits, MiB, UsdPerHour, gib, vcpu
-
-EMBEDDED: Final = Path(__file__).parent / "data"
+from planner.prices.tables import Row
+from planner.units import CpuUnits, MiB, UsdPerHour, effective_usd_per_hour, gib, vcpu
 
 EVERYWHERE: Final = "*"
 INCLUDED_STORAGE_GIB: Final = 20
@@ -44,13 +39,31 @@ class FargatePrice:
 
 
 @dataclass(frozen=True, slots=True)
+class SpotHistory:
+    """What Spot cost over some days in the dearest zone: the mean weighted by time, and the maximum."""
+
+    mean_usd_per_hour: UsdPerHour
+    max_usd_per_hour: UsdPerHour
+    days: float
+
+
+@dataclass(frozen=True, slots=True)
 class SpotPrice:
     """What Spot cost, or is estimated to cost, and how often the Spot Advisor saw interruptions."""
 
     price: Price
+    history: SpotHistory | None
     interruption_band: int | None
     """0: under 5 % of instances a month, 1: 5-10 %, 2: 10-15 %, 3: 15-20 %, 4: over 20 %."""
     savings_percent: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AzureSize:
+    vm_size: str
+    vcpu: int
+    memory_mib: MiB
+    architecture: Architecture
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,7 @@ class PriceBook:
     absent: Mapping[str, str]
     digest: str
     """SHA-256 over every table's bytes: the same digest means the same prices."""
+    azure_sizes: tuple[AzureSize, ...] = ()
     snapshot: str = "embedded"
     _cache: dict[Row, Price | Rejection] = field(default_factory=dict, repr=False, compare=False)
 
@@ -89,6 +103,11 @@ class PriceBook:
     def region_date(self, region: str) -> str | Rejection:
         """The oldest date of an on-demand price in this Region."""
         return self._dates.get(region) or self._no_region(region)
+
+    def sources(self, region: str) -> tuple[str, ...]:
+        """Where the on-demand prices of this Region come from."""
+        table = self.rows["ec2_on_demand"]
+        return tuple(sorted({row[-1] for key, row in table.items() if key[0] == region}))
 
     def instance(self, region: str, instance_type: str) -> Price | Rejection:
         """On-demand Linux, shared tenancy."""
@@ -147,7 +166,7 @@ class PriceBook:
         advisor = self.rows["spot_advisor"].get((region, instance_type))
         band = int(advisor[3]) if advisor else None
         savings = int(advisor[2]) if advisor and advisor[2] else None
-        candidates = self._observed_spot(region, instance_type)
+        candidates, history = self._observed_spot(region, instance_type)
         on_demand = self.instance(region, instance_type)
         if advisor is not None and savings is not None and isinstance(on_demand, Price):
             estimate = on_demand.usd * (1 - savings / 100)
@@ -159,14 +178,17 @@ class PriceBook:
             return Rejection(
                 f"Spot price of {instance_type} in {region}", "neither Spot history nor the Spot Advisor has it"
             )
-        return SpotPrice(max(candidates, key=lambda p: (p.date, p.usd)), band, savings)
+        return SpotPrice(max(candidates, key=lambda p: (p.date, p.usd)), history, band, savings)
 
-    def _observed_spot(self, region: str, instance_type: str) -> list[Price]:
+    def _observed_spot(self, region: str, instance_type: str) -> tuple[list[Price], SpotHistory | None]:
         rows = self._spot_rows.get((region, instance_type), ())
         if not rows:
-            return []
+            return [], None
         dearest = max(rows, key=lambda row: float(row[3]))
-        return [_price(dearest[3], "hour", dearest[4:6])]
+        history = None
+        if dearest[4] and dearest[5] and dearest[6]:
+            history = SpotHistory(UsdPerHour(float(dearest[4])), UsdPerHour(float(dearest[5])), float(dearest[6]))
+        return [_price(dearest[3], "hour", dearest[-2:])], history
 
     @cached_property
     def _spot_rows(self) -> Mapping[Row, list[Row]]:
@@ -175,17 +197,53 @@ class PriceBook:
             grouped.setdefault(key[:2], []).append(row)
         return grouped
 
+    def reserved(
+        self,
+        region: str,
+        instance_type: str,
+        *,
+        years: int = 1,
+        offering_class: str = "standard",
+        payment: str = "No Upfront",
+    ) -> Price | Rejection:
+        """The effective hourly price of a reservation: upfront spread over every hour of the term."""
+        key = (region, instance_type, str(years), offering_class, payment)
+        row = self.rows["ec2_reserved"].get(key)
+        if row is None:
+            return Rejection(
+                f"{offering_class} {years}-year {payment} reservation of {instance_type} in {region}",
+                "no price in this price book; `planner prices refresh` reads every term and payment",
+            )
+        upfront, hourly = float(row[5]), float(row[6])
+        note = f"{upfront:g} USD upfront and {hourly:g} USD/h over {years} years" if upfront else ""
+        return Price(effective_usd_per_hour(upfront, hourly, years), "hour", row[8], row[7], note)
+
+    def savings_plan(
+        self, region: str, covers: str, *, plan: str = "Compute", years: int = 1, payment: str = "No Upfront"
+    ) -> Price | Rejection:
+        """The Savings Plans rate of an instance type, or of fargate:<architecture>:<item>."""
+        row = self.rows["savings_plans"].get((region, plan, covers, str(years), payment))
+        if row is None:
+            return Rejection(
+                f"{plan} Savings Plans rate of {covers} in {region}, {years} year(s), {payment}",
+                "no rate in this price book; `planner prices refresh` reads the offering rates",
+            )
+        return _price(row[5], row[6], row[7:9])
+
     def azure(self, region: str, vm_size: str) -> Price | Rejection:
         row = self.rows["azure"].get((region, vm_size))
         if row is None:
             return Rejection(
                 f"{vm_size} in {region}",
-                "no Azure price in this price book; `planner prices refresh --azure-region` reads them",
+                f"no Azure price in this price book; `planner prices refresh --azure-region {region}` reads them",
             )
         return _price(row[2], "hour", row[3:5])
 
-    def azure_sizes(self, region: str) -> tuple[str, ...]:
-        return tuple(sorted(key[1] for key in self.rows["azure"] if key[0] == region))
+    def azure_catalogue(self, region: str) -> tuple[tuple[AzureSize, Price], ...]:
+        """VM sizes with a price in this Azure region and known vCPU and memory, cheapest first."""
+        priced = [(size, self.azure(region, size.vm_size)) for size in self.azure_sizes]
+        known = [(size, price) for size, price in priced if isinstance(price, Price)]
+        return tuple(sorted(known, key=lambda pair: (pair[1].usd, pair[0].vm_size)))
 
     def _fargate_item(
         self, region: str, system: str, architecture: str, capacity: str, item: str, kind: str
@@ -216,66 +274,3 @@ class PriceBook:
 
 def _price(usd: str, unit: str, date_and_source: Row) -> Price:
     return Price(float(usd), unit, date_and_source[1], date_and_source[0])
-
-
-class _Tables(Mapping[str, Mapping[Row, Row]]):
-    """Embedded tables, each parsed when it is first asked for."""
-
-    def __init__(self, contents: Mapping[str, bytes], overlays: Mapping[str, Sequence[Row]]) -> None:
-        self._contents = contents
-        self._overlays = overlays
-        self._parsed: dict[str, Mapping[Row, Row]] = {}
-
-    def __getitem__(self, name: str) -> Mapping[Row, Row]:
-        if name not in self._parsed:
-            table = next(table for table in PRICE_TABLES if table.name == name)
-            rows = _by_key(table, tables.read(table, self._contents[name], table.file_name))
-            self._parsed[name] = _laid_over(rows, table, self._overlays.get(name, ()))
-        return self._parsed[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._contents)
-
-    def __len__(self) -> int:
-        return len(self._contents)
-
-
-def load(snapshot: Path | None = None) -> PriceBook:
-    """The embedded price book, with a refreshed snapshot's tables laid over it.
-
-    A snapshot replaces a table's rows Region by Region: what it holds for a Region is all that counts
-    there, so a type that AWS no longer lists is gone. Raises `tables.BrokenPriceFile` for a snapshot
-    that is truncated or holds something that is not a price.
-    """
-    contents = {table.name: (EMBEDDED / table.file_name).read_bytes() for table in ALL_TABLES}
-    digest = hashlib.sha256(b"".join(contents.values()))
-    overlays: dict[str, Sequence[Row]] = {}
-    for table in PRICE_TABLES:
-        path = None if snapshot is None else snapshot / table.file_name
-        if path is not None and path.is_file():
-            content = path.read_bytes()
-            overlays[table.name] = _checked(table, content, path.name)
-            digest.update(path.name.encode() + content)
-    facts = tables.read(INSTANCE_TYPES, contents["instance_types"], INSTANCE_TYPES.file_name)
-    absent = {row[0]: row[1] for row in tables.read(ABSENT, contents["absent"], ABSENT.file_name)}
-    priced = {table.name: contents[table.name] for table in PRICE_TABLES}
-    name = "embedded" if snapshot is None else snapshot.name
-    return PriceBook(_Tables(priced, overlays), facts, absent, digest.hexdigest(), name)
-
-
-def _by_key(table: PriceTable, rows: Sequence[Row]) -> dict[Row, Row]:
-    length = table.key_length
-    return {row[:length]: row for row in rows}
-
-
-def _checked(table: PriceTable, content: bytes, name: str) -> list[Row]:
-    rows = tables.read(table, content, name)
-    tables.check_money(table, rows)
-    tables.keyed(table, rows)
-    return rows
-
-
-def _laid_over(base: dict[Row, Row], table: PriceTable, rows: Sequence[Row]) -> dict[Row, Row]:
-    refreshed = {row[0] for row in rows}
-    kept = {key: row for key, row in base.items() if key[0] not in refreshed} if refreshed else base
-    return kept | _by_key(table, rows)

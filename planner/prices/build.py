@@ -81,7 +81,8 @@ def spot_observed(ec2: Iterable[dict[str, str]]) -> Iterator[Row]:
     for row in ec2:
         if row["spot_usd_hour"]:
             yield (
-                row["region"], row["instance_type"], "", row["spot_usd_hour"], row["spot_date"], INSTANCES_INFO,
+                row["region"], row["instance_type"], "", row["spot_usd_hour"], "", "", "", row["spot_date"],
+                INSTANCES_INFO,
             )  # fmt: skip
 
 

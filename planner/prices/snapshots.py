@@ -56,7 +56,9 @@ def names(folder: Path) -> list[str]:
     """Every snapshot in the folder, oldest first."""
     if not folder.is_dir():
         return []
-    return sorted(path.name for path in folder.iterdir() if (path / MANIFEST).is_file())
+    return sorted(
+        path.name for path in folder.iterdir() if path.name[0] != "." and (path / MANIFEST).is_file()
+    )
 
 
 def save(
@@ -137,7 +139,7 @@ def changes(before: PriceBook, after: PriceBook) -> list[PriceChange]:
     for table in PRICE_TABLES:
         if not table.money:
             continue
-        position = table.columns.index(table.money[-1])
+        position = table.columns.index(table.money[-1])  # a reservation's hourly rate, not its upfront
         old, new = before.rows[table.name], after.rows[table.name]
         for key in sorted({*old, *new}):
             was = float(old[key][position]) if key in old else None

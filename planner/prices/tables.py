@@ -25,6 +25,8 @@ class PriceTable:
     key_length: int
     money: tuple[str, ...]
     compressed: bool = False
+    replaces_region: bool = True
+    """A refresh reads a Region whole, so rows it does not bring are gone; False: it adds and replaces rows."""
 
     @property
     def file_name(self) -> str:
@@ -40,12 +42,16 @@ EC2_ON_DEMAND: Final = PriceTable(
 )
 EC2_SPOT: Final = PriceTable(
     "ec2_spot",
-    ("region", "instance_type", "zone", "usd_per_hour", "date", "source"),
+    (
+        "region", "instance_type", "zone", "usd_per_hour", "mean_usd_per_hour", "max_usd_per_hour",
+        "history_days", "date", "source",
+    ),
     3,
     ("usd_per_hour",),
     compressed=True,
-)
-"""Observed Spot prices; `zone` is empty where the source gives one price for the Region."""
+)  # fmt: skip
+"""Observed Spot prices; `zone` is empty where the source gives one price for the Region. The mean is weighted
+by the time each price held over `history_days`; mean, maximum and days are empty without a history."""
 SPOT_ADVISOR: Final = PriceTable(
     "spot_advisor",
     ("region", "instance_type", "savings_percent", "interruption_band", "date", "source"),
@@ -78,8 +84,11 @@ FARGATE: Final = PriceTable(
     ("region", "operating_system", "architecture", "capacity", "item", "usd", "unit", "date", "source"),
     5,
     ("usd",),
+    replaces_region=False,
 )
-ITEMS: Final = PriceTable("items", ("region", "item", "usd", "unit", "date", "source"), 2, ("usd",))
+ITEMS: Final = PriceTable(
+    "items", ("region", "item", "usd", "unit", "date", "source"), 2, ("usd",), replaces_region=False
+)
 """Everything else that has a price. Region "*" holds in every commercial Region that has no row of its own."""
 AZURE: Final = PriceTable("azure", ("region", "vm_size", "usd_per_hour", "date", "source"), 2, ("usd_per_hour",))
 INSTANCE_TYPES: Final = PriceTable(
@@ -94,6 +103,9 @@ INSTANCE_TYPES: Final = PriceTable(
     (),
     compressed=True,
 )  # fmt: skip
+AZURE_VM_SIZES: Final = PriceTable(
+    "azure_vm_sizes", ("vm_size", "vcpu", "memory_gib", "architecture", "source"), 1, ()
+)
 ABSENT: Final = PriceTable("absent", ("item", "reason"), 1, ())
 SOURCES: Final = PriceTable("sources", ("source", "description", "licence"), 1, ())
 
@@ -101,7 +113,7 @@ PRICE_TABLES: Final = (
     EC2_ON_DEMAND, EC2_SPOT, SPOT_ADVISOR, EC2_RESERVED, SAVINGS_PLANS, FARGATE, ITEMS, AZURE,
 )  # fmt: skip
 """The tables that a refresh may replace, all keyed by Region first."""
-ALL_TABLES: Final = (*PRICE_TABLES, INSTANCE_TYPES, ABSENT, SOURCES)
+ALL_TABLES: Final = (*PRICE_TABLES, INSTANCE_TYPES, AZURE_VM_SIZES, ABSENT, SOURCES)
 
 
 class BrokenPriceFile(ValueError):

@@ -1,0 +1,265 @@
+"""Reads prices anew: AWS Price List, Savings Plans rates, Spot history, Azure retail prices.
+
+Each part is read by itself. A part that is refused, throttled to the end of its retries or answers in an odd
+shape becomes a named failure, and the prices held before stay in force for it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+from urllib.error import URLError
+from urllib.parse import quote, urlsplit
+from urllib.request import Request, urlopen
+
+from planner.model import Rejection
+from planner.prices import PriceBook, offers, tables
+from planner.prices.offers import OddAnswer, Product
+from planner.prices.tables import BrokenPriceFile, PriceTable, Row
+
+PRICE_LIST_REGION: Final = "us-east-1"
+"""The Price List and Savings Plans APIs answer from few Regions; this one has both."""
+AZURE_ENDPOINT: Final = "https://prices.azure.com"
+HTTP_TIMEOUT_S: Final = 60
+SHRUNK_TO: Final = 0.5
+"""A Region that comes back with fewer than this share of the rows held before was cut short on the way."""
+
+REQUESTS: Final[dict[str, tuple[dict[str, str], ...]]] = {
+    "AWSELB": ({"operation": "LoadBalancing:Application"}, {"operation": "LoadBalancing:Network"}),
+    "AmazonEC2": (
+        {"productFamily": "NAT Gateway"},
+        {"productFamily": "Storage", "volumeApiName": "gp3"},
+        {"productFamily": "Storage", "volumeApiName": "gp2"},
+    ),
+}
+"""Filters that keep the answers of large services small; others are read whole for the Region."""
+LOAD_BALANCERS_IN_EC2: Final = {"productFamily": "Load Balancer-Application"}
+
+ClientOf = Callable[[str, str], Any]
+"""(service, region) -> boto3 client."""
+Fetch = Callable[[str], bytes]
+Contents = dict[PriceTable, list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What came back, and every part that did not, by name."""
+
+    contents: Contents
+    failed: tuple[Rejection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Where to read from. Tests and proxies hand in their own."""
+
+    client_of: ClientOf
+    fetch: Fetch
+    azure_endpoint: str = AZURE_ENDPOINT
+
+
+def fetch(url: str) -> bytes:
+    """GET over HTTP(S); raises OSError subclasses of urllib on failure."""
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise URLError(f"{url} is no web address")
+    request = Request(url, headers={"Accept-Encoding": "gzip", "User-Agent": "ecs-capacity-planner"})
+    with urlopen(request, timeout=HTTP_TIMEOUT_S) as response:
+        content: bytes = response.read()
+        return gzip.decompress(content) if response.headers.get("Content-Encoding") == "gzip" else content
+
+
+def get_products(pricing: Any, service: str, filters: Mapping[str, str]) -> Iterator[Product]:
+    """Every page of GetProducts."""
+    pages = pricing.get_paginator("get_products").paginate(
+        ServiceCode=service,
+        Filters=[{"Type": "TERM_MATCH", "Field": k, "Value": v} for k, v in filters.items()],
+        FormatVersion="aws_v1",
+    )
+    for page in pages:
+        for text in page["PriceList"]:
+            yield offers.parse_product(text)
+
+
+def get_bulk_products(pricing: Any, fetch: Fetch, service: str, region: str, as_of: datetime) -> Iterator[Product]:
+    """The bulk price list file of one service and Region in force at `as_of`."""
+    listed = pricing.list_price_lists(
+        ServiceCode=service, EffectiveDate=as_of, RegionCode=region, CurrencyCode="USD"
+    )["PriceLists"]
+    if not listed:
+        raise OddAnswer(f"the AWS price list has no bulk file of {service} for {region}")
+    url = pricing.get_price_list_file_url(PriceListArn=listed[0]["PriceListArn"], FileFormat="json")["Url"]
+    content = fetch(url)
+    try:
+        document = json.loads(content)
+    except ValueError as error:
+        raise OddAnswer(f"the bulk price list file of {service} is truncated or no JSON: {error}") from error
+    yield from offers.bulk_products(document)
+
+
+def read_ec2(readers: Readers, region: str, as_of: datetime, bulk: bool) -> Contents:
+    pricing = readers.client_of("pricing", PRICE_LIST_REGION)
+    if bulk:
+        products = list(get_bulk_products(pricing, readers.fetch, offers.EC2_SERVICE, region, as_of))
+    else:
+        products = list(get_products(pricing, offers.EC2_SERVICE, offers.EC2_FILTERS | {"regionCode": region}))
+    return {
+        tables.EC2_ON_DEMAND: offers.on_demand_rows(products, region),
+        tables.EC2_RESERVED: offers.reserved_rows(products, region),
+    }
+
+
+def read_fargate(readers: Readers, region: str) -> Contents:
+    pricing = readers.client_of("pricing", PRICE_LIST_REGION)
+    products = get_products(pricing, offers.FARGATE_SERVICE, {"regionCode": region})
+    return {tables.FARGATE: offers.fargate_rows(products, region)}
+
+
+def read_items(readers: Readers, region: str, service: str) -> Contents:
+    """The items that one service prices."""
+    pricing = readers.client_of("pricing", PRICE_LIST_REGION)
+    field = "fromRegionCode" if service == "AWSDataTransfer" else "regionCode"
+    rows: list[Row] = []
+    for narrower in REQUESTS.get(service, ({},)):
+        rows += offers.item_rows(get_products(pricing, service, narrower | {field: region}), service, region)
+    if service == "AWSELB" and not rows:
+        # us-east-1 load balancers are listed under AmazonEC2 by one public price tool: look there too.
+        elsewhere = get_products(pricing, offers.EC2_SERVICE, LOAD_BALANCERS_IN_EC2 | {field: region})
+        rows = offers.item_rows(elsewhere, service, region)
+    if not rows:
+        raise OddAnswer(f"the AWS price list has none of the {service} items of {region} that planning uses")
+    return {tables.ITEMS: rows}
+
+
+def read_savings_plans(readers: Readers, region: str, as_of: datetime) -> Contents:
+    client = readers.client_of("savingsplans", PRICE_LIST_REGION)
+    results: list[Mapping[str, Any]] = []
+    token = ""
+    while True:
+        answer = client.describe_savings_plans_offering_rates(
+            savingsPlanTypes=["Compute", "EC2Instance"],
+            products=["EC2", "Fargate"],
+            serviceCodes=["AmazonEC2", "AmazonECS"],
+            filters=[{"name": "region", "values": [region]}],
+            **({"nextToken": token} if token else {}),
+        )
+        results += answer.get("searchResults", [])
+        token = answer.get("nextToken") or ""
+        if not token:
+            break
+    return {tables.SAVINGS_PLANS: offers.savings_plan_rows(results, region, as_of.date().isoformat())}
+
+
+def read_spot(
+    readers: Readers, region: str, as_of: datetime, days: int, instance_types: Iterable[str]
+) -> Contents:
+    """Spot history of `days`; DescribeSpotPriceHistory also gives the price in force at the start."""
+    client = readers.client_of("ec2", region)
+    start = as_of - timedelta(days=days)
+    wanted = sorted(instance_types)
+    pages = client.get_paginator("describe_spot_price_history").paginate(
+        StartTime=start,
+        EndTime=as_of,
+        ProductDescriptions=["Linux/UNIX"],
+        **({"InstanceTypes": wanted} if wanted else {}),
+    )
+    entries = [entry for page in pages for entry in page["SpotPriceHistory"]]
+    return {tables.EC2_SPOT: offers.spot_rows(entries, region, start, as_of)}
+
+
+def read_azure(readers: Readers, region: str, as_of: datetime) -> Contents:
+    """Linux VM prices of one Azure region, page by page; pages on another host are refused."""
+    condition = f"serviceName eq 'Virtual Machines' and armRegionName eq '{region}' and priceType eq 'Consumption'"
+    url = f"{readers.azure_endpoint}/api/retail/prices?$filter={quote(condition)}"
+    host = urlsplit(url).netloc
+    items: list[Mapping[str, Any]] = []
+    while url:
+        if urlsplit(url).netloc != host:
+            raise OddAnswer(f"the Azure retail prices API continues on another host, {urlsplit(url).netloc}")
+        try:
+            page = json.loads(readers.fetch(url))
+            items += page["Items"]
+            url = page.get("NextPageLink") or ""
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise OddAnswer(f"the Azure retail prices API answered in another shape: {error!r}") from error
+    return {tables.AZURE: offers.azure_rows(items, region, as_of.date().isoformat())}
+
+
+def parts(
+    readers: Readers,
+    region: str,
+    as_of: datetime,
+    *,
+    bulk: bool = False,
+    spot_days: int = 7,
+    spot_types: Iterable[str] = (),
+    azure_region: str | None = None,
+) -> list[tuple[str, Callable[[], Contents]]]:
+    """What a refresh reads, by name, in order."""
+    result: list[tuple[str, Callable[[], Contents]]] = [
+        ("EC2 on-demand and reserved prices", partial(read_ec2, readers, region, as_of, bulk)),
+        ("Fargate prices", partial(read_fargate, readers, region)),
+        ("Savings Plans rates", partial(read_savings_plans, readers, region, as_of)),
+        ("Spot history", partial(read_spot, readers, region, as_of, spot_days, spot_types)),
+    ]
+    services = sorted({wanted.service for wanted in offers.WANTED})
+    result += [(f"{service} prices", partial(read_items, readers, region, service)) for service in services]
+    if azure_region is not None:
+        result.append(("Azure VM prices", partial(read_azure, readers, azure_region, as_of)))
+    return result
+
+
+def refresh(
+    named: Iterable[tuple[str, Callable[[], Contents]]],
+    held: PriceBook,
+    advance: Callable[[float], None] = lambda _amount: None,
+) -> Refreshed:
+    """Read every part; a failed one is named and leaves what is held for it in force."""
+    contents: Contents = {}
+    failed: list[Rejection] = []
+    for name, read in named:
+        try:
+            for table, rows in read().items():
+                _refuse_cut_short(table, rows, held)
+                contents[table] = contents.get(table, []) + rows
+        except Exception as error:  # one part must not take the others with it
+            reason = failure(error)
+            if reason is None:
+                raise
+            failed.append(Rejection(name, reason))
+        advance(1)
+    return Refreshed({table: rows for table, rows in contents.items() if rows}, tuple(failed))
+
+
+def failure(error: Exception) -> str | None:
+    """Why a part failed, in words; None for a defect of our own."""
+    if isinstance(error, (OddAnswer, BrokenPriceFile)):
+        return str(error)
+    if isinstance(error, (URLError, OSError)):
+        return f"the web request failed: {error}"
+    module = type(error).__module__
+    if module.startswith(("botocore", "boto3")):
+        response: Mapping[str, Any] = getattr(error, "response", None) or {}
+        code = response.get("Error", {}).get("Code", type(error).__name__)
+        message = response.get("Error", {}).get("Message", str(error))
+        return f"AWS answered {code}: {message}"
+    return None
+
+
+def _refuse_cut_short(table: PriceTable, rows: list[Row], held: PriceBook) -> None:
+    """An empty or much shorter Region is an answer that was cut short, not a price change."""
+    tables.check_money(table, rows)
+    if not table.replaces_region:
+        return
+    regions = {row[0] for row in rows}
+    for region in regions:
+        before = sum(1 for key in held.rows[table.name] if key[0] == region)
+        now = sum(1 for row in rows if row[0] == region)
+        if now < before * SHRUNK_TO:
+            raise OddAnswer(
+                f"only {now} {table.name} rows came back for {region} where {before} were held: cut short"
+            )

@@ -1,0 +1,352 @@
+"""The AWS price list and its neighbours, as they answer, turned into rows of the price tables.
+
+Pure: answers in, rows out. An answer in another shape than AWS documents raises `OddAnswer` naming what was
+looked for, so that a refresh keeps the old prices instead of half-read ones.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from planner.prices.tables import Row
+from planner.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
+
+Product = Mapping[str, Any]
+"""One entry of GetProducts: product, terms, serviceCode, publicationDate."""
+
+REGION_PREFIX: Final = re.compile(r"^[A-Z]{2,5}\d{0,2}-")
+"""EUW2-, EU-, USE1-, APN1-, UGW1-; us-east-1 has none in most usage types."""
+THOUSAND: Final = 1000
+
+
+class OddAnswer(ValueError):
+    """A price source answered in a shape that is not the documented one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One item of the price book and where the price list has it: the first tier of `usage_type`."""
+
+    item: str
+    service: str
+    usage_type: str
+    unit: str
+    operation: str = ""
+    """Empty: any."""
+    scale: float = 1
+    """The list's unit times this is the book's unit."""
+
+
+WANTED: Final = (
+    Wanted("alb_hour", "AWSELB", "LoadBalancerUsage", "hour", "LoadBalancing:Application"),
+    Wanted("alb_lcu_hour", "AWSELB", "LCUUsage", "LCU-hour", "LoadBalancing:Application"),
+    Wanted("nlb_hour", "AWSELB", "LoadBalancerUsage", "hour", "LoadBalancing:Network"),
+    Wanted("nlb_lcu_hour", "AWSELB", "LCUUsage", "LCU-hour", "LoadBalancing:Network"),
+    Wanted("nat_gateway_hour", "AmazonEC2", "NatGateway-Hours", "hour"),
+    Wanted("nat_gateway_gb", "AmazonEC2", "NatGateway-Bytes", "GB"),
+    Wanted("ebs_gp3_gb_month", "AmazonEC2", "EBS:VolumeUsage.gp3", "GB-month"),
+    Wanted("ebs_gp2_gb_month", "AmazonEC2", "EBS:VolumeUsage.gp2", "GB-month"),
+    Wanted("public_ipv4_hour", "AmazonVPC", "PublicIPv4:InUseAddress", "hour"),
+    Wanted("vpc_interface_endpoint_hour", "AmazonVPC", "VpcEndpoint-Hours", "hour"),
+    Wanted("vpc_interface_endpoint_gb", "AmazonVPC", "VpcEndpoint-Bytes", "GB"),
+    Wanted("eks_cluster_hour", "AmazonEKS", "AmazonEKS-Hours:perCluster", "hour"),
+    Wanted("cloudwatch_metric_month", "AmazonCloudWatch", "CW:MetricMonitorUsage", "metric-month"),
+    Wanted("cloudwatch_alarm_month", "AmazonCloudWatch", "CW:AlarmMonitorUsage", "alarm-month"),
+    Wanted(
+        "cloudwatch_get_metric_data_thousand", "AmazonCloudWatch", "CW:GMD-Metrics", "1000 metrics requested",
+        scale=THOUSAND,
+    ),
+    Wanted("ecr_storage_gb_month", "AmazonECR", "TimedStorage-ByteHrs", "GB-month"),
+    Wanted("cross_zone_gb_each_way", "AWSDataTransfer", "DataTransfer-Regional-Bytes", "GB"),
+)  # fmt: skip
+EKS_EXTENDED: Final = Wanted("", "AmazonEKS", "AmazonEKS-Hours:extendedSupport", "hour")
+"""Charged on top of the cluster hour."""
+
+FARGATE_USAGE: Final = {
+    f"{spot_prefix}Fargate{infix}-{kind}": (system, architecture, capacity, item, unit)
+    for spot_prefix, capacity in (("", "on_demand"), ("SpotUsage-", "spot"))
+    for infix, system, architecture in (
+        ("", "linux", "x86_64"), ("-ARM", "linux", "arm64"), ("-Windows", "windows", "x86_64"),
+    )
+    for kind, item, unit in (
+        ("vCPU-Hours:perCPU", "vcpu_hour", "vCPU-hour"), ("GB-Hours", "gib_hour", "GiB-hour"),
+    )
+} | {
+    "Fargate-EphemeralStorage-GB-Hours": ("linux", "any", "on_demand", "ephemeral_gib_hour", "GiB-hour"),
+}  # fmt: skip
+FARGATE_SERVICE: Final = "AmazonECS"
+EC2_SERVICE: Final = "AmazonEC2"
+EC2_FILTERS: Final = {
+    "operatingSystem": "Linux", "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used",
+    "licenseModel": "No License required",
+}  # fmt: skip
+"""Linux on shared tenancy, nothing preinstalled: the price most ECS instances are billed at."""
+
+
+def parse_product(text: str | Product) -> Product:
+    """One product of GetProducts, which arrives as a JSON string."""
+    try:
+        product = json.loads(text) if isinstance(text, str) else text
+        product["product"]["attributes"], product["terms"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise OddAnswer(f"a product of the AWS price list is not in the documented shape: {error}") from error
+    return product
+
+
+def bulk_products(document: Mapping[str, Any]) -> Iterator[Product]:
+    """The products of a bulk price list file, in the shape of GetProducts."""
+    try:
+        published, products, terms = document["publicationDate"], document["products"], document["terms"]
+        for sku, product in products.items():
+            of_product = {kind: by_sku[sku] for kind, by_sku in terms.items() if sku in by_sku}
+            yield {
+                "product": product,
+                "terms": of_product,
+                "publicationDate": published,
+                "serviceCode": document.get("offerCode", ""),
+            }
+    except (KeyError, AttributeError, TypeError) as error:
+        raise OddAnswer(f"the bulk price list file is not in the documented shape: {error}") from error
+
+
+def usage_type(product: Product) -> str:
+    """The usage type without its Region prefix."""
+    return REGION_PREFIX.sub("", str(product["product"]["attributes"].get("usagetype", "")), count=1)
+
+
+def published(product: Product) -> str:
+    return str(product.get("publicationDate", ""))[:10]
+
+
+def _source(product: Product) -> str:
+    return f"AWS price list {product.get('serviceCode', '')}, sku {product['product'].get('sku', '')}".strip()
+
+
+def _usd(dimension: Mapping[str, Any], product: Product) -> str:
+    prices = dimension.get("pricePerUnit", {})
+    if "USD" not in prices:
+        raise OddAnswer(f"{_source(product)} has a price in {', '.join(prices) or 'no currency'}, not in USD")
+    return str(prices["USD"])
+
+
+def first_tier_usd(product: Product) -> str | None:
+    """The on-demand price of the first tier that costs something; None where everything is free."""
+    try:
+        dimensions = [
+            d for term in product["terms"].get("OnDemand", {}).values() for d in term["priceDimensions"].values()
+        ]
+        dimensions.sort(key=lambda d: float(d.get("beginRange", 0) or 0))
+        prices = [_usd(d, product) for d in dimensions]
+    except (KeyError, AttributeError, TypeError) as error:
+        raise OddAnswer(f"{_source(product)} has terms in another shape: {error}") from error
+    return next((text for text in prices if float(text) > 0), None)
+
+
+def _plain(text: str) -> str:
+    """0.1110000000 as 0.111."""
+    return f"{float(text):.12f}".rstrip("0").rstrip(".")
+
+
+def on_demand_rows(products: Iterable[Product], region: str) -> list[Row]:
+    """EC2 on-demand rows; a product that is not a Linux instance on shared tenancy is passed over."""
+    rows: dict[str, Row] = {}
+    for product in products:
+        name = _linux_instance(product, region)
+        price = first_tier_usd(product) if name else None
+        if name and price:
+            rows[name] = (region, name, _plain(price), published(product), _source(product))
+    return list(rows.values())
+
+
+def _linux_instance(product: Product, region: str) -> str | None:
+    attributes = product["product"]["attributes"]
+    wanted = EC2_FILTERS | {"regionCode": region}
+    if any(attributes.get(name) != value for name, value in wanted.items()):
+        return None
+    if usage_type(product).split(":")[0] != "BoxUsage":
+        return None
+    name: str | None = attributes.get("instanceType")
+    return name
+
+
+def reserved_rows(products: Iterable[Product], region: str) -> list[Row]:
+    """Reserved Instances of every term, class and payment."""
+    rows: dict[Row, Row] = {}
+    for product in products:
+        name = _linux_instance(product, region)
+        if not name:
+            continue
+        for term in product["terms"].get("Reserved", {}).values():
+            row = _reserved_row(term, product, region, name)
+            rows[row[:5]] = row
+    return list(rows.values())
+
+
+def _reserved_row(term: Mapping[str, Any], product: Product, region: str, name: str) -> Row:
+    try:
+        attributes = term["termAttributes"]
+        upfront, hourly = "0", "0"
+        for dimension in term["priceDimensions"].values():
+            if dimension["unit"] == "Hrs":
+                hourly = _plain(_usd(dimension, product))
+            else:
+                upfront = _plain(_usd(dimension, product))
+        years = str(int(attributes["LeaseContractLength"].removesuffix("yr")))
+        return (
+            region, name, years, attributes["OfferingClass"], attributes["PurchaseOption"], upfront, hourly,
+            published(product), _source(product),
+        )  # fmt: skip
+    except (KeyError, AttributeError, ValueError, TypeError) as error:
+        raise OddAnswer(f"{_source(product)} has a Reserved term in another shape: {error}") from error
+
+
+def fargate_rows(products: Iterable[Product], region: str) -> list[Row]:
+    rows: list[Row] = []
+    for product in products:
+        key = FARGATE_USAGE.get(usage_type(product))
+        price = first_tier_usd(product) if key else None
+        if key and price:
+            system, architecture, capacity, item, unit = key
+            rows.append(
+                (
+                    region, system, architecture, capacity, item, _plain(price), unit, published(product),
+                    _source(product),
+                )
+            )  # fmt: skip
+    return rows
+
+
+def item_rows(products: Iterable[Product], service: str, region: str) -> list[Row]:
+    """Rows of the items that `service` prices."""
+    rows: list[Row] = []
+    extended: tuple[float, Product] | None = None
+    for product in products:
+        usage, operation = usage_type(product), product["product"]["attributes"].get("operation", "")
+        if (service, usage) == (EKS_EXTENDED.service, EKS_EXTENDED.usage_type):
+            price = first_tier_usd(product)
+            extended = (float(price), product) if price else None
+        for wanted in WANTED:
+            if (wanted.service, wanted.usage_type) != (service, usage):
+                continue
+            price = first_tier_usd(product)
+            if price and wanted.operation in {"", operation}:
+                usd = _plain(str(float(price) * wanted.scale))
+                rows.append((region, wanted.item, usd, wanted.unit, published(product), _source(product)))
+    return rows + _extended_support(rows, extended, region)
+
+
+def _extended_support(rows: list[Row], extended: tuple[float, Product] | None, region: str) -> list[Row]:
+    cluster = next((row for row in rows if row[1] == "eks_cluster_hour"), None)
+    if cluster is None or extended is None:
+        return []
+    usd = _plain(str(float(cluster[2]) + extended[0]))
+    product = extended[1]
+    return [(region, "eks_extended_support_hour", usd, "hour", published(product), _source(product))]
+
+
+YEAR_SECONDS: Final = HOURS_PER_YEAR * SECONDS_PER_HOUR
+
+
+def savings_plan_rows(results: Iterable[Mapping[str, Any]], region: str, read_on: str) -> list[Row]:
+    """Offering rates (DescribeSavingsPlansOfferingRates) of Linux instances and Fargate."""
+    rows: dict[Row, Row] = {}
+    for result in results:
+        try:
+            offering = result["savingsPlanOffering"]
+            properties = {p["name"]: p["value"] for p in result.get("properties", [])}
+            if properties.get("region", region) != region:
+                continue
+            covers = _covered(result, properties)
+            years = str(round(int(offering["durationSeconds"]) / YEAR_SECONDS))
+            currency = offering.get("currency", "USD")
+            row = (
+                region, offering["planType"], covers or "", years, offering["paymentOption"],
+                _plain(result["rate"]), _savings_unit(covers), read_on, "AWS Savings Plans offering rates",
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError) as error:
+            raise OddAnswer(f"a Savings Plans offering rate is not in the documented shape: {error}") from error
+        if currency != "USD":
+            raise OddAnswer(f"the Savings Plans offering rates are in {currency}, not in USD")
+        if covers is not None:
+            rows[row[:5]] = row
+    return list(rows.values())
+
+
+def _covered(result: Mapping[str, Any], properties: Mapping[str, str]) -> str | None:
+    """The instance type or Fargate item that a rate covers; None for what is not priced here."""
+    usage = REGION_PREFIX.sub("", str(result["usageType"]), count=1)
+    if usage in FARGATE_USAGE:
+        system, architecture, _capacity, item, _unit = FARGATE_USAGE[usage]
+        return f"fargate:{architecture}:{item}" if system == "linux" else None
+    linux = properties.get("productDescription") == "Linux/UNIX"
+    if usage.startswith("BoxUsage:") and linux and properties.get("tenancy", "shared").lower() == "shared":
+        return properties.get("instanceType", usage.removeprefix("BoxUsage:"))
+    return None
+
+
+def _savings_unit(covers: str | None) -> str:
+    if covers is None or not covers.startswith("fargate:"):
+        return "hour"
+    return "vCPU-hour" if covers.endswith(":vcpu_hour") else "GiB-hour"
+
+
+def spot_rows(entries: Iterable[Mapping[str, Any]], region: str, start: datetime, end: datetime) -> list[Row]:
+    """Spot history (DescribeSpotPriceHistory) as one row a type and zone: the price in force at `end`, the
+    mean weighted by time from `start`, and the maximum."""
+    changes: dict[tuple[str, str], list[tuple[datetime, float]]] = {}
+    for entry in entries:
+        try:
+            key = (entry["InstanceType"], entry["AvailabilityZone"])
+            changes.setdefault(key, []).append((entry["Timestamp"], float(entry["SpotPrice"])))
+        except (KeyError, TypeError, ValueError) as error:
+            raise OddAnswer(f"a Spot price is not in the documented shape: {error}") from error
+    return [
+        _spot_row(region, name, zone, sorted(points), start, end)
+        for (name, zone), points in sorted(changes.items())
+    ]
+
+
+def _spot_row(
+    region: str, name: str, zone: str, points: list[tuple[datetime, float]], start: datetime, end: datetime
+) -> Row:
+    begins = [max(moment, start) for moment, _price in points]
+    ends = [*begins[1:], end]
+    weights = [max(0.0, (b - a).total_seconds()) for a, b in zip(begins, ends, strict=True)]
+    covered = sum(weights)
+    latest = points[-1][1]
+    weighted = sum(w * p for w, (_m, p) in zip(weights, points, strict=True))
+    mean = weighted / covered if covered else latest
+    days = timedelta(seconds=covered) / timedelta(days=1)
+    return (
+        region, name, zone, _plain(str(latest)), _plain(str(mean)), _plain(str(max(p for _m, p in points))),
+        f"{days:.2f}", end.date().isoformat(), "EC2 DescribeSpotPriceHistory",
+    )  # fmt: skip
+
+
+def azure_rows(items: Iterable[Mapping[str, Any]], region: str, read_on: str) -> list[Row]:
+    """Linux pay-as-you-go VM prices of the Azure retail prices API."""
+    rows: dict[str, Row] = {}
+    for item in items:
+        try:
+            if item["armRegionName"] != region or item["type"] != "Consumption":
+                continue
+            if item["currencyCode"] != "USD" or item["unitOfMeasure"] != "1 Hour":
+                raise OddAnswer(
+                    f"Azure answered in {item['currencyCode']} per {item['unitOfMeasure']}, not in USD per 1 Hour"
+                )
+            product, sku, size = item["productName"], item["skuName"], item["armSkuName"]
+            price = float(item["retailPrice"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise OddAnswer(f"an Azure retail price is not in the documented shape: {error}") from error
+        leftover = any(
+            word in f"{product} {sku}" for word in ("Windows", "Spot", "Low Priority", "Cloud Services")
+        )
+        if leftover or not size or price <= 0:
+            continue
+        rows[size] = (region, size, _plain(str(price)), read_on, "Azure retail prices API")
+    return list(rows.values())
