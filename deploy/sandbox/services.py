@@ -1,0 +1,15 @@
+"""Which services the sandbox answers itself, by moto's name of the service."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+
+@cache
+def own_services() -> dict[str, Any]:
+    from deploy.sandbox.autoscaling import SandboxAutoScaling
+    from deploy.sandbox.cloudwatch import SandboxCloudWatch
+    from deploy.sandbox.ecs.api import SandboxEcs
+
+    return {"cloudwatch": SandboxCloudWatch, "ecs": SandboxEcs, "autoscaling": SandboxAutoScaling}
