@@ -30,8 +30,9 @@ class Resource(Strict):
 
     `request` holds the parameters of the AWS call that creates or updates it, spelled as botocore spells
     them. A value that is only known at apply time is written `{"$ref": "<resource id>#<field>"}`. A value
-    that is copied from an immutable base without being shown (a task definition's environment) is written
-    `{"$base": "<arn>"}`: no environment value and no secret enters the bundle.
+    that is copied from a base without being shown (a task definition's environment, a launch template's user
+    data) is written `{"$base": "<arn or resource id>"}`; beside other fields, `"$base"` says where the fields
+    that are not shown come from. No environment value and no secret enters the bundle.
     """
 
     id: Name = Field(description="type/name, e.g. service/web")
@@ -41,6 +42,12 @@ class Resource(Strict):
     base_arn: str | None = Field(default=None, description="Task definition revision that is copied")
     depends_on: tuple[Name, ...] = ()
     present: bool = Field(default=True, description="False: the resource should be gone (or at size 0)")
+    today_usd_per_hour: Money | None = Field(default=None, description="What it costs before; None is unknown")
+    plan_usd_per_hour: Money | None = None
+    headroom_before: float | None = Field(
+        default=None, le=1, description="(capacity - p99 demand) / capacity, CPU; negative is a shortfall"
+    )
+    headroom_after: float | None = Field(default=None, le=1)
 
 
 class ConfigDocument(Strict):
@@ -50,8 +57,8 @@ class ConfigDocument(Strict):
     created_at: AwareDatetime
     author: Name
     scope: Scope
-    today_usd_per_hour: Money
-    plan_usd_per_hour: Money
+    today_usd_per_hour: Money | None = Field(description="None: no price is known, as for a patch of an image")
+    plan_usd_per_hour: Money | None
     resources: Annotated[tuple[Resource, ...], Field(min_length=0)]
 
     @model_validator(mode="after")

@@ -1,0 +1,82 @@
+"""`deploy apply BUNDLE`: carry out what was signed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from planner import terminal
+
+if TYPE_CHECKING:
+    from deploy.model import Outcome
+
+
+def register(app: typer.Typer) -> None:
+    @app.command()
+    def apply(
+        bundle: Annotated[Path, typer.Argument(help="config.json or its folder")],
+        approval: Annotated[Path, typer.Option(help="approval.json from `deploy approve`")],
+        journal: Annotated[Path, typer.Option(help="Folder for the journal of this run")],
+        approvers: Annotated[
+            Path | None, typer.Option(help="Allow-list of keys; ~/.config/ecs-deploy/approvers.json by default")
+        ] = None,
+        lock: Annotated[
+            str | None, typer.Option(help="s3://bucket/key or dynamodb://table; a local file by default")
+        ] = None,
+        wait: Annotated[bool, typer.Option(help="Wait until the working hours are over")] = False,
+        region: Annotated[str | None, typer.Option(help="AWS Region; the bundle's own by default")] = None,
+        endpoint_url: Annotated[str | None, typer.Option(help="Another AWS endpoint, e.g. the sandbox's")] = None,
+        profile: Annotated[str | None, typer.Option(help="AWS profile")] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
+    ) -> None:
+        """Apply the approved bundle, or go on with an interrupted run of it. Exit 1 unless all of it succeeded."""
+        from deploy import session
+        from deploy.apply import apply as carry_out
+        from deploy.approve import load_approval
+        from deploy.keys import default_approvers_path, read_approvers
+
+        with session.errors_told():
+            config = session.read_bundle(bundle)
+            trusted = read_approvers(approvers or default_approvers_path())
+            given = load_approval(approval)
+            world = session.world(
+                config, session.Target(region, endpoint_url, profile), journal, lock=lock, say=_say(as_json)
+            )
+            outcome = carry_out(config, given, trusted, world, journal, wait_for_hours=wait)
+        report(outcome, as_json, "applied")
+
+
+def _say(as_json: bool):  # type: ignore[no-untyped-def]
+    console = terminal.console()
+    return (lambda _text: None) if as_json else (lambda text: console.print(text, markup=False))
+
+
+def report(outcome: Outcome, as_json: bool, verb: str) -> None:
+    """Show how a run ended; exit 1 unless it succeeded."""
+    from deploy.rollout import describe
+
+    if as_json:
+        terminal.print_json(asdict(outcome))
+    else:
+        console = terminal.console()
+        for note in outcome.notes:
+            console.print(note, markup=False)
+        if outcome.succeeded:
+            console.print(
+                f"Everything {verb} ({outcome.steps_done} steps). Journal: {outcome.journal}", markup=False
+            )
+        else:
+            if outcome.failure is not None:
+                console.print(describe(outcome.failure), markup=False)
+            for line in outcome.failure.last_log_lines if outcome.failure else ():
+                console.print(f"  | {line}", markup=False)
+            console.print(
+                f"Not {verb}: {outcome.steps_done} of {outcome.steps_total} steps were done. "
+                f"Take it back with: deploy rollback --journal {outcome.journal}",
+                markup=False,
+            )
+    if not outcome.succeeded:
+        raise typer.Exit(terminal.EXIT_REFUSED)

@@ -1,0 +1,102 @@
+"""Live against wanted, as changes named for what they do to running tasks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from deploy.model import Change, ChangeSet, Effect, Image, ResourceRef, State
+from deploy.normalise import VOLATILE, merged
+from planner.documents import ConfigDocument
+from planner.documents.config import ResourceType
+
+RESTARTS: frozenset[str] = frozenset({"taskDefinition", "capacityProviderStrategy"})
+"""Service fields whose change replaces tasks. ECS starts a deployment for a task definition by itself
+(UpdateService reference); for a capacity provider strategy this tool forces one, because running tasks would
+otherwise stay where they are."""
+
+HIDDEN: frozenset[str] = frozenset({"content", "taskDefinitionArn", "base"})
+"""Fields of a task definition image that identify it and say nothing to a person."""
+
+
+def diff(live: State, wanted: State, config: ConfigDocument | None = None) -> ChangeSet:
+    """The changes that turn `live` into `wanted`; empty means that there is nothing to do."""
+    changes: list[Change] = []
+    for resource_id, image in wanted.items():
+        changes += _resource_changes(ResourceRef.parse(resource_id), live.get(resource_id), image)
+    today = config.today_usd_per_hour if config else None
+    plan = config.plan_usd_per_hour if config else None
+    return ChangeSet(tuple(changes), today, plan)
+
+
+def _resource_changes(ref: ResourceRef, live: Image | None, wanted: Image | None) -> list[Change]:
+    if wanted is None:
+        return [] if live is None else [Change(ref.id, "", _shown(ref, live), None, Effect.REMOVES)]
+    if live is None:
+        return [Change(ref.id, "", None, _shown(ref, wanted), Effect.CREATES)]
+    if ref.type is ResourceType.TASK_DEFINITION:
+        return _definition_changes(ref, live, wanted)
+    after = merged(live, wanted)
+    ignored = frozenset() if _is_emptied(wanted) else VOLATILE.get(ref.type, frozenset())
+    return [
+        Change(ref.id, path, old, new, effect_of(ref.type, path), _note(ref.type, path))
+        for path, old, new in _differences("", live, after)
+        if path.split(".")[0] not in ignored
+    ]
+
+
+def _is_emptied(wanted: Image) -> bool:
+    return wanted.get("MaxSize") == 0
+
+
+def _definition_changes(ref: ResourceRef, live: Image, wanted: Image) -> list[Change]:
+    if live.get("content") == wanted.get("content"):
+        return []
+    shown = [
+        Change(ref.id, path, old, new, Effect.RESTARTS_TASKS, "a new revision; the old one stays registered")
+        for path, old, new in _differences("", _shown(ref, live), merged(_shown(ref, live), _shown(ref, wanted)))
+    ]
+    whole = Change(ref.id, "content", live["content"], wanted["content"], Effect.RESTARTS_TASKS, "a new revision")
+    return shown or [whole]
+
+
+def _shown(ref: ResourceRef, image: Image) -> dict[str, Any]:
+    if ref.type is not ResourceType.TASK_DEFINITION:
+        return dict(image)
+    return {k: v for k, v in image.items() if k not in HIDDEN}
+
+
+def _differences(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted(old.keys() | new.keys()):
+            yield from _differences(f"{path}.{key}" if path else str(key), old.get(key), new.get(key))
+    elif old != new:
+        yield path, old, new
+
+
+def effect_of(kind: ResourceType, path: str) -> Effect:
+    """What changing one field of a resource does."""
+    field = path.split(".")[0]
+    if kind is ResourceType.SERVICE and field in RESTARTS:
+        return Effect.RESTARTS_TASKS
+    if kind is ResourceType.AUTO_SCALING_GROUP:
+        return Effect.REPLACES if field in {"LaunchTemplate", "VPCZoneIdentifier"} else Effect.ONLY_MONEY
+    if kind in {ResourceType.SCALABLE_TARGET, ResourceType.SCHEDULED_ACTION}:
+        return Effect.ONLY_MONEY
+    return Effect.NO_RESTART
+
+
+def _note(kind: ResourceType, path: str) -> str:
+    if kind is ResourceType.SERVICE and path.startswith("capacityProviderStrategy"):
+        return "a deployment is forced, so that running tasks move"
+    return ""
+
+
+def restarted_services(changes: ChangeSet) -> tuple[str, ...]:
+    """Services whose tasks the change set replaces, in its order."""
+    found = [
+        ResourceRef.parse(change.resource_id).service
+        for change in changes.changes
+        if change.effect is Effect.RESTARTS_TASKS
+    ]
+    return tuple(dict.fromkeys(found))

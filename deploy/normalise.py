@@ -1,0 +1,184 @@
+"""One spelling for one meaning, so that an empty diff means that there is nothing to do.
+
+Defaults that AWS fills in are filled in on both sides, order that has no meaning is sorted away, and sizes
+are whole CPU units and MiB whatever way they were written. Pure; never changes its argument.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from deploy.model import Image
+from planner.documents.config import ResourceType
+from planner.units import CpuUnits, MiB, cpu_units, mib
+
+VOLATILE: dict[ResourceType, frozenset[str]] = {
+    ResourceType.SERVICE: frozenset({"desiredCount"}),
+    ResourceType.AUTO_SCALING_GROUP: frozenset({"DesiredCapacity"}),
+}
+"""Fields that an autoscaler moves all day: recorded in before-images, but no part of what is approved."""
+
+
+def normalise(kind: ResourceType, image: Image) -> dict[str, Any]:
+    """The image with defaults filled in, units and order made equal, and markers left as they are."""
+    return _NORMALISERS.get(kind, dict)(image)
+
+
+def stable(kind: ResourceType, image: Image | None) -> dict[str, Any] | None:
+    """The image without what an autoscaler moves."""
+    if image is None:
+        return None
+    return {k: v for k, v in image.items() if k not in VOLATILE.get(kind, frozenset())}
+
+
+def task_cpu_units(text: str | int) -> CpuUnits:
+    """Task-level CPU as the API and people write it: "256", 256, "0.25 vCPU", "0.25vcpu"."""
+    match = re.fullmatch(r"\s*([0-9.]+)\s*vcpu\s*", str(text), re.IGNORECASE)
+    return cpu_units(float(match.group(1))) if match else CpuUnits(int(str(text).strip()))
+
+
+def task_memory_mib(text: str | int) -> MiB:
+    """Task-level memory: "512", 512, "0.5 GB", "0.5gb". ECS's GB are GiB."""
+    match = re.fullmatch(r"\s*([0-9.]+)\s*gb\s*", str(text), re.IGNORECASE)
+    return mib(float(match.group(1))) if match else MiB(int(str(text).strip()))
+
+
+def short_name(arn: str) -> str:
+    """The name at the end of an ARN, or the text itself."""
+    return arn.rsplit("/", 1)[-1] if arn.startswith("arn:") else arn
+
+
+def _task_definition(image: Image) -> dict[str, Any]:
+    found = dict(image)
+    if found.get("cpu") is not None:
+        found["cpu"] = str(task_cpu_units(found["cpu"]))
+    if found.get("memory") is not None:
+        found["memory"] = str(task_memory_mib(found["memory"]))
+    return found
+
+
+DEPLOYMENT_DEFAULTS: Mapping[str, Any] = {"minimumHealthyPercent": 100, "maximumPercent": 200}
+"""ECS API reference, DeploymentConfiguration, for the REPLICA strategy."""
+
+
+def _service(image: Image) -> dict[str, Any]:
+    found = dict(image)
+    if "capacityProviderStrategy" in found:
+        items = [
+            {
+                "capacityProvider": short_name(item["capacityProvider"]),
+                "weight": int(item.get("weight", 0)),
+                "base": int(item.get("base", 0)),
+            }
+            for item in found["capacityProviderStrategy"] or []
+        ]
+        found["capacityProviderStrategy"] = sorted(items, key=lambda item: item["capacityProvider"])
+    if "placementStrategy" in found:
+        found["placementStrategy"] = [_placement(rule) for rule in found["placementStrategy"] or []]
+    if "deploymentConfiguration" in found:
+        found["deploymentConfiguration"] = _deployment(found["deploymentConfiguration"] or {})
+    return found
+
+
+def _placement(rule: Mapping[str, Any]) -> dict[str, str]:
+    field = str(rule.get("field") or "")
+    kind = str(rule["type"]).lower()
+    if kind == "binpack":
+        field = field.lower()
+    elif field.lower() in {"instanceid", "host"}:
+        field = "instanceId"
+    return {"type": kind, "field": field} if field and kind != "random" else {"type": kind}
+
+
+def _deployment(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    found = {**DEPLOYMENT_DEFAULTS, **{k: v for k, v in configuration.items() if v not in (None, [], {})}}
+    breaker = found.get("deploymentCircuitBreaker") or {}
+    found["deploymentCircuitBreaker"] = {
+        "enable": bool(breaker.get("enable", False)),
+        "rollback": bool(breaker.get("rollback", False)),
+        **{k: v for k, v in breaker.items() if k not in {"enable", "rollback"} and v is not None},
+    }
+    for name in ("minimumHealthyPercent", "maximumPercent"):
+        found[name] = int(found[name])
+    return found
+
+
+def _group(image: Image) -> dict[str, Any]:
+    found = dict(image)
+    subnets = found.get("VPCZoneIdentifier")
+    if isinstance(subnets, str):
+        found["VPCZoneIdentifier"] = ",".join(sorted(s.strip() for s in subnets.split(",") if s.strip()))
+    return found
+
+
+def _target(image: Image) -> dict[str, Any]:
+    found = dict(image)
+    suspended = found.get("SuspendedState") or {}
+    found["SuspendedState"] = {
+        name: bool(suspended.get(name, False))
+        for name in ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
+    }
+    return found
+
+
+def _policy(image: Image) -> dict[str, Any]:
+    found = dict(image)
+    tracking = found.get("TargetTrackingScalingPolicyConfiguration")
+    if isinstance(tracking, Mapping):
+        found["TargetTrackingScalingPolicyConfiguration"] = {
+            **{k: v for k, v in tracking.items() if v is not None},
+            "TargetValue": float(tracking["TargetValue"]),
+            "DisableScaleIn": bool(tracking.get("DisableScaleIn", False)),
+        }
+    return found
+
+
+def _schedule(image: Image) -> dict[str, Any]:
+    found = dict(image)
+    found["Timezone"] = found.get("Timezone") or "UTC"
+    if isinstance(found.get("Schedule"), str):
+        found["Schedule"] = re.sub(r"\s+", " ", found["Schedule"].strip())
+    return found
+
+
+def _cluster(image: Image) -> dict[str, Any]:
+    found = dict(image)
+    found["capacityProviders"] = sorted(found.get("capacityProviders") or [])
+    found["defaultCapacityProviderStrategy"] = sorted(
+        (
+            {"capacityProvider": i["capacityProvider"], "weight": i.get("weight", 0), "base": i.get("base", 0)}
+            for i in found.get("defaultCapacityProviderStrategy") or []
+        ),
+        key=lambda item: str(item["capacityProvider"]),
+    )
+    return found
+
+
+_NORMALISERS: dict[ResourceType, Callable[[Image], dict[str, Any]]] = {
+    ResourceType.TASK_DEFINITION: _task_definition,
+    ResourceType.SERVICE: _service,
+    ResourceType.AUTO_SCALING_GROUP: _group,
+    ResourceType.SCALABLE_TARGET: _target,
+    ResourceType.SCALING_POLICY: _policy,
+    ResourceType.SCHEDULED_ACTION: _schedule,
+    ResourceType.CLUSTER_CAPACITY_PROVIDERS: _cluster,
+}
+
+
+def merged(live: Image | None, wanted: Image) -> dict[str, Any]:
+    """`wanted` laid over `live`: objects field by field, anything else replaced whole."""
+    result = dict(live or {})
+    for key, value in wanted.items():
+        present = result.get(key)
+        both = isinstance(value, Mapping) and isinstance(present, Mapping)
+        result[key] = merged(present, value) if both else value
+    return result
+
+
+def covers(live: Image | None, wanted: Image | None) -> bool:
+    """Whether `live` already has everything that `wanted` asks for."""
+    if live is None or wanted is None:
+        return live is None and wanted is None
+    return merged(live, wanted) == dict(live)

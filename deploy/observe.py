@@ -1,0 +1,153 @@
+"""Live and wanted state side by side: every resource of the bundle read once, every base resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy.model import Image, ResourceRef, State
+from deploy.normalise import merged, normalise, stable
+from deploy.ports import Cloud
+from planner.documents import ConfigDocument, Resource, digest
+from planner.documents.config import ResourceType
+from planner.model import Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What is there and what should be there. `problems` are refusals with their reason."""
+
+    live: State
+    wanted: State
+    problems: tuple[Rejection, ...] = ()
+    adopted: Mapping[str, str] = field(default_factory=dict)
+    """Resources that live under another name than the bundle gives them, and why that one is used."""
+
+    @property
+    def digests(self) -> dict[str, str | None]:
+        """Resource id to the digest of its stable image: what an approval holds on to."""
+        return {
+            resource_id: None if image is None else digest(stable(ResourceRef.parse(resource_id).type, image))
+            for resource_id, image in sorted(self.live.items())
+        }
+
+    @property
+    def sha256(self) -> str:
+        return digest(self.digests)
+
+
+class WrongPlace(Exception):
+    """The credentials lead to another account or Region than the bundle is for."""
+
+
+def observe(config: ConfigDocument, cloud: Cloud) -> Observation:
+    """Read the live account for everything the bundle names, and for what it takes over.
+
+    Raises WrongPlace when the credentials are those of another account or Region.
+    """
+    scope = cloud.scope()
+    if (scope.account_id, scope.region) != (config.scope.account_id, config.scope.region):
+        raise WrongPlace(
+            f"The bundle is for account {config.scope.account_id} in {config.scope.region}, but these credentials "
+            f"are for {scope.account_id} in {scope.region}: change the profile or --region."
+        )
+    live: dict[str, Image | None] = {}
+    wanted: dict[str, Image | None] = {}
+    problems: list[Rejection] = []
+    for resource in config.resources:
+        ref = ResourceRef(resource.type, resource.name)
+        live[ref.id] = cloud.read(ref)
+        found = cloud.resolve(resource)
+        if isinstance(found, Rejection):
+            problems.append(found)
+            continue
+        wanted[ref.id] = found
+    _refer(live, wanted)
+    problems += _problems(config, live, wanted)
+    _add_superseded_schedules(config, cloud, live, wanted)
+    return Observation(live, wanted, tuple(problems))
+
+
+def _refer(live: dict[str, Image | None], wanted: dict[str, Image | None]) -> None:
+    """Turn references to what already exists into its ARN; the rest is known once it has been made."""
+    for resource_id, image in wanted.items():
+        if image is not None:
+            wanted[resource_id] = {k: _substituted(v, live, wanted) for k, v in image.items()}
+
+
+def _substituted(value: Any, live: State, wanted: State) -> Any:
+    if isinstance(value, Mapping):
+        if set(value) == {"$ref"}:
+            return _referred(value, live, wanted)
+        return {k: _substituted(v, live, wanted) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_substituted(item, live, wanted) for item in value]
+    return value
+
+
+def _referred(marker: Mapping[str, Any], live: State, wanted: State) -> Any:
+    resource_id, _, name = marker["$ref"].partition("#")
+    image = live.get(resource_id)
+    if image is None or name not in image:
+        return marker
+    if ResourceRef.parse(resource_id).type is ResourceType.TASK_DEFINITION:
+        # A revision never changes: the reference is to the live one only if that is already what is wanted.
+        return image[name] if same_definition(image, wanted.get(resource_id)) else marker
+    return image[name]
+
+
+def same_definition(live: Image | None, wanted: Image | None) -> bool:
+    return live is not None and wanted is not None and live.get("content") == wanted.get("content")
+
+
+def _problems(config: ConfigDocument, live: State, wanted: State) -> list[Rejection]:
+    return [
+        problem
+        for resource in config.resources
+        for problem in (_problem(resource, live.get(resource.id), wanted.get(resource.id)),)
+        if problem is not None
+    ]
+
+
+def _problem(resource: Resource, live: Image | None, wanted: Image | None) -> Rejection | None:
+    must_exist = {ResourceType.SERVICE, ResourceType.CLUSTER_CAPACITY_PROVIDERS}
+    copied = "$base" in str(resource.request)
+    if live is None and (resource.type in must_exist or not resource.present):
+        return Rejection(resource.id, "is not there; creating it is not supported yet")
+    is_group = resource.type in {ResourceType.AUTO_SCALING_GROUP, ResourceType.CAPACITY_PROVIDER}
+    if live is None and is_group and not copied:
+        return Rejection(resource.id, "the plan says that it exists, but it is not there: make the plan again")
+    if resource.type is ResourceType.TASK_DEFINITION and live is not None and wanted is not None:
+        moved = live.get("taskDefinitionArn") != resource.base_arn
+        if moved and not same_definition(live, wanted):
+            return Rejection(
+                resource.id,
+                f"the service now runs {live.get('taskDefinitionArn')}, but the plan was made from "
+                f"{resource.base_arn}: make the plan again, or it would undo that deployment",
+            )
+    return None
+
+
+def _add_superseded_schedules(
+    config: ConfigDocument, cloud: Cloud, live: dict[str, Image | None], wanted: dict[str, Image | None]
+) -> None:
+    """A plan that sets a service's scaling owns its schedules: others would fight its min and max."""
+    for resource in config.resources:
+        if resource.type is not ResourceType.SCALABLE_TARGET:
+            continue
+        for name in cloud.scheduled_actions(resource.name):
+            ref = ResourceRef(ResourceType.SCHEDULED_ACTION, f"{resource.name}/{name}")
+            if ref.id not in live:
+                live[ref.id] = cloud.read(ref)
+                wanted[ref.id] = None
+
+
+def target_state(observation: Observation) -> dict[str, Image | None]:
+    """The whole live state as it would be with the bundle applied."""
+    return {
+        resource_id: None
+        if wanted is None
+        else normalise(ResourceRef.parse(resource_id).type, merged(observation.live.get(resource_id), wanted))
+        for resource_id, wanted in observation.wanted.items()
+    }

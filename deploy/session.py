@@ -1,0 +1,105 @@
+"""What a verb of the command line or a cell of a notebook starts with: files read, clients made, errors told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from planner.terminal import BadInput, Refusal, UserError, explain
+
+if TYPE_CHECKING:
+    from deploy.apply import World
+    from deploy.aws import AwsCloud, Calls
+    from deploy.ports import Clock
+    from planner.documents import ConfigDocument
+
+CONFIG_NAME = "config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to go."""
+
+    region: str | None = None
+    endpoint_url: str | None = None
+    profile: str | None = None
+
+
+def read_bundle(path: Path) -> ConfigDocument:
+    """Read config.json, named itself or by its folder; BadInput lists what is wrong."""
+    from planner.documents import DocumentError, load_config
+
+    file = path / CONFIG_NAME if path.is_dir() else path
+    try:
+        return load_config(file)
+    except DocumentError as error:
+        raise BadInput(f"{error}. Make the bundle again with `deploy emit`.") from None
+
+
+def calls(target: Target, region: str, clock: Clock | None = None) -> Calls:
+    import boto3
+
+    from deploy.aws import Calls
+
+    session = boto3.Session(profile_name=target.profile) if target.profile else boto3.Session()
+    return Calls(session, target.region or region, target.endpoint_url, clock)
+
+
+def cloud(config: ConfigDocument, target: Target, clock: Clock | None = None) -> AwsCloud:
+    from deploy.aws import AwsCloud
+
+    return AwsCloud(calls(target, config.scope.region, clock), config.scope.cluster)
+
+
+def world(
+    config: ConfigDocument,
+    target: Target,
+    folder: Path,
+    *,
+    lock: str | None = None,
+    clock: Clock | None = None,
+    say: Callable[[str], None] = lambda _text: None,
+) -> World:
+    """Everything a run needs; the lock is a file in `folder` unless `lock` names an S3 object or a table."""
+    from deploy.apply import World
+    from deploy.lock import BadLock, lock_from
+
+    made = cloud(config, target, clock)
+    scope = f"{config.scope.account_id}-{config.scope.region}-{config.scope.cluster}"
+    try:
+        held = lock_from(lock, made.calls.call, made.calls.clock, folder, scope)
+    except BadLock as error:
+        raise BadInput(str(error)) from None
+    return World(made, made.calls.clock, held, say)
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """Turn what the verbs raise into one sentence with its exit code."""
+    from deploy.apply import ApplyRefused
+    from deploy.approve import ApprovalRefused
+    from deploy.emit import NotSupported
+    from deploy.hours import BadHours
+    from deploy.journal import JournalError
+    from deploy.keys import KeyProblem
+    from deploy.observe import WrongPlace
+    from deploy.ports import AnswerLost, CallFailed, LockHeld
+    from planner.documents import DocumentError
+
+    try:
+        yield
+    except (ApplyRefused, ApprovalRefused, LockHeld) as error:
+        raise Refusal(str(error)) from None
+    except (NotSupported, BadHours, JournalError, KeyProblem, WrongPlace, DocumentError) as error:
+        raise BadInput(str(error)) from None
+    except (CallFailed, AnswerLost) as error:
+        raise _aws_error(error) from None
+
+
+def _aws_error(error: Exception) -> UserError:
+    cause: Any = error.__cause__
+    told = explain(cause) if isinstance(cause, Exception) else None
+    return told or BadInput(f"{error}.")

@@ -1,0 +1,320 @@
+"""The order of work: from one state to another without ever lowering capacity first. Pure.
+
+Capacity is raised, then task definitions are registered, then services roll out one by one, then scaling gets
+its final form, and only then is anything made smaller or taken away. While a service rolls out its scale-in is
+frozen and its range is the union of the old and the new one. The same order takes an apply back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from deploy.diff import RESTARTS
+from deploy.model import Action, Image, ResourceRef, State, Step
+from deploy.normalise import covers, merged, stable
+from planner.documents.config import ResourceType
+
+FREEZE: Mapping[str, bool] = {"DynamicScalingInSuspended": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """From what is there to what should be there. `providers` maps an Auto Scaling group to its provider."""
+
+    live: State
+    wanted: State
+    providers: Mapping[str, str]
+
+    def changed(self, kind: ResourceType) -> list[ResourceRef]:
+        refs = [ResourceRef.parse(resource_id) for resource_id in self.wanted]
+        return [r for r in refs if r.type is kind and self.differs(r)]
+
+    def differs(self, ref: ResourceRef) -> bool:
+        live, wanted = self.live.get(ref.id), self.wanted[ref.id]
+        if ref.type is ResourceType.TASK_DEFINITION:
+            return live is None or wanted is None or live.get("content") != wanted.get("content")
+        if ref.type is ResourceType.AUTO_SCALING_GROUP and wanted is not None and wanted.get("MaxSize") != 0:
+            # The desired size of a managed group is its provider's business once it exists.
+            return live is None or not covers(live, stable(ref.type, wanted))
+        return not covers(live, wanted)
+
+    def restarts(self, service: str) -> bool:
+        """Whether the service's tasks are replaced."""
+        ref = ResourceRef(ResourceType.SERVICE, service)
+        live, wanted = self.live.get(ref.id), self.wanted.get(ref.id)
+        if live is None or wanted is None:
+            return False
+        after = merged(live, wanted)
+        return any(after.get(name) != live.get(name) for name in RESTARTS)
+
+
+def plan_steps(move: Move) -> tuple[Step, ...]:
+    """Every step, in order; empty when the states are equal."""
+    ordered = [
+        *_raise_capacity(move),
+        *_freeze(move),
+        *_register(move),
+        *_roll_out(move),
+        *_scaling(move),
+        *_lower_capacity(move),
+        *_remove(move),
+    ]
+    return tuple(
+        replace(step, id=f"{number:03d}-{step.resource_id}") for number, step in enumerate(ordered, start=1)
+    )
+
+
+def _write(move: Move, ref: ResourceRef, after: Image, why: str, first: bool = True) -> Step:
+    expected = stable(ref.type, move.live.get(ref.id)) if first else None
+    return Step("", Action.WRITE, ref.id, after, why, expected)
+
+
+# Up
+
+
+def _raise_capacity(move: Move) -> Iterator[Step]:
+    for ref in move.changed(ResourceType.LAUNCH_TEMPLATE):
+        if move.wanted[ref.id] is not None:
+            yield _write(move, ref, _image(move, ref), "launch template of new instances")
+    for ref in move.changed(ResourceType.AUTO_SCALING_GROUP):
+        raised = _raised_sizes(move.live.get(ref.id), move.wanted[ref.id])
+        if raised is not None:
+            yield _write(move, ref, raised, "capacity goes up before anything else")
+    for ref in move.changed(ResourceType.CAPACITY_PROVIDER):
+        if move.wanted[ref.id] is not None and not _lowers_spare(move, ref):
+            yield _write(move, ref, _image(move, ref), "capacity provider and its managed scaling")
+    for ref in move.changed(ResourceType.CLUSTER_CAPACITY_PROVIDERS):
+        grown = _grown_cluster(move, ref)
+        if not covers(move.live[ref.id], grown):
+            yield _write(move, ref, grown, "the cluster may use the new providers; the present ones are kept")
+    for group in move.changed(ResourceType.AUTO_SCALING_GROUP):
+        after, provider = move.wanted[group.id], move.providers.get(group.name)
+        if move.live.get(group.id) is None and after is not None and provider is not None:
+            wait = {"provider": provider, "instances": int(after.get("DesiredCapacity", 0))}
+            yield Step(
+                "", Action.AWAIT_CAPACITY, group.id, wait, "services move only onto instances that are there"
+            )
+
+
+def _image(move: Move, ref: ResourceRef) -> Image:
+    image = move.wanted[ref.id]
+    assert image is not None
+    return image
+
+
+def _raised_sizes(live: Image | None, wanted: Image | None) -> dict[str, Any] | None:
+    """The larger of old and new sizes; None where nothing goes up or differs beside the sizes."""
+    if wanted is None:
+        return None
+    if live is None:
+        return dict(wanted)
+    after = {name: value for name, value in wanted.items() if name not in SIZES}
+    after["MinSize"] = max(live["MinSize"], wanted["MinSize"])
+    after["MaxSize"] = max(live["MaxSize"], wanted["MaxSize"])
+    floor = max(live["DesiredCapacity"], wanted.get("DesiredCapacity", 0))
+    if wanted["MaxSize"] > 0 and floor > live["DesiredCapacity"]:
+        after["DesiredCapacity"] = min(floor, after["MaxSize"])
+    return None if covers(live, after) else after
+
+
+SIZES = frozenset({"MinSize", "MaxSize", "DesiredCapacity"})
+
+
+def _lowers_spare(move: Move, ref: ResourceRef) -> bool:
+    """A higher target capacity keeps fewer spare instances."""
+    live = move.live.get(ref.id)
+    return live is not None and _target_capacity(_image(move, ref)) > _target_capacity(live)
+
+
+def _target_capacity(image: Image) -> int:
+    scaling = image.get("autoScalingGroupProvider", {}).get("managedScaling", {})
+    return int(scaling.get("targetCapacity") or 100)
+
+
+def _grown_cluster(move: Move, ref: ResourceRef) -> dict[str, Any]:
+    live, wanted = move.live[ref.id], move.wanted[ref.id]
+    assert live is not None
+    assert wanted is not None
+    return {
+        **wanted,
+        "capacityProviders": sorted({*live["capacityProviders"], *wanted["capacityProviders"]}),
+    }
+
+
+# Freeze, register, roll out
+
+
+def _freeze(move: Move) -> Iterator[Step]:
+    for resource_id, wanted in move.wanted.items():
+        ref = ResourceRef.parse(resource_id)
+        if ref.type is not ResourceType.SCALABLE_TARGET:
+            continue
+        live = move.live.get(resource_id)
+        rolls = move.restarts(ref.service)
+        widened = _widened(live, wanted, rolls)
+        if widened is not None and not covers(live, widened) and (rolls or move.differs(ref)):
+            yield _write(move, ref, widened, "range of old and new; scale-in waits, scale-out stays")
+            yield Step(
+                "",
+                Action.SET_DESIRED_COUNT,
+                f"{ResourceType.SERVICE}/{ref.service}",
+                {"at_least": widened["MinCapacity"], "at_most": widened["MaxCapacity"]},
+                "the desired count stays inside its range",
+            )
+
+
+def _widened(live: Image | None, wanted: Image | None, rolls: bool) -> dict[str, Any] | None:
+    known = [image for image in (live, merged(live, wanted) if wanted is not None else None) if image]
+    if not known:
+        return None
+    widened: dict[str, Any] = {
+        "MinCapacity": max(image["MinCapacity"] for image in known),
+        "MaxCapacity": max(image["MaxCapacity"] for image in known),
+    }
+    if rolls:
+        widened["SuspendedState"] = dict(FREEZE)
+    return merged(known[-1], widened) if live is None else widened
+
+
+def _register(move: Move) -> Iterator[Step]:
+    for ref in move.changed(ResourceType.TASK_DEFINITION):
+        if move.wanted[ref.id] is not None:
+            yield _write(move, ref, _image(move, ref), "a new revision from the base; the base is not touched")
+
+
+def _roll_out(move: Move) -> Iterator[Step]:
+    for ref in move.changed(ResourceType.SERVICE):
+        restarts = move.restarts(ref.name)
+        after = dict(_image(move, ref))
+        if restarts:
+            after |= _desired_count_rule(move, ref)
+        yield _write(move, ref, after, "rolls out" if restarts else "settings without a restart")
+        if restarts:
+            planned = {"taskDefinition": merged(move.live[ref.id], after)["taskDefinition"]}
+            yield Step("", Action.AWAIT_DEPLOYMENT, ref.id, planned, "this deployment, on the planned revision")
+
+
+def _desired_count_rule(move: Move, ref: ResourceRef) -> dict[str, Any]:
+    """Smaller tasks need more of them: the count grows with the rollout so that the CPU offered never falls."""
+    definition = f"{ResourceType.TASK_DEFINITION}/{ref.name}"
+    old, new = move.live.get(definition), move.wanted.get(definition)
+    before, after = _cpu(old), _cpu(new)
+    target = move.wanted.get(f"{ResourceType.SCALABLE_TARGET}/{ref.name}")
+    if before is None or after is None or after >= before or target is None:
+        return {}
+    live_target = move.live.get(f"{ResourceType.SCALABLE_TARGET}/{ref.name}")
+    widened = _widened(live_target, target, rolls=True)
+    assert widened is not None
+    return {
+        "$scale_count": {
+            "from_cpu_units": before,
+            "to_cpu_units": after,
+            "at_least": widened["MinCapacity"],
+            "at_most": widened["MaxCapacity"],
+        }
+    }
+
+
+def _cpu(definition: Image | None) -> int | None:
+    if definition is None:
+        return None
+    total = definition.get("cpu") or sum(c.get("cpu") or 0 for c in definition.get("containers", {}).values())
+    return int(total) or None
+
+
+def scaled_count(rule: Mapping[str, int], desired: int) -> int:
+    """Tasks of the new size that offer at least the CPU of `desired` tasks of the old one, inside the range.
+
+    4 tasks of 1,024 units become 8 of 512; a count of 0 stays 0.
+    """
+    if desired == 0:
+        return max(0, rule["at_least"])
+    needed = math.ceil(desired * rule["from_cpu_units"] / rule["to_cpu_units"])
+    return min(max(needed, rule["at_least"], desired), rule["at_most"])
+
+
+# Scaling
+
+
+def _scaling(move: Move) -> Iterator[Step]:
+    policies = (ResourceType.SCALING_POLICY, ResourceType.SCHEDULED_ACTION)
+    for kind in policies:
+        for ref in move.changed(kind):
+            if move.wanted[ref.id] is None:
+                yield Step("", Action.DELETE, ref.id, None, "not part of the plan's scaling", _expected(move, ref))
+            else:
+                yield _write(move, ref, _image(move, ref), "scaling as planned")
+    for resource_id, wanted in move.wanted.items():
+        ref = ResourceRef.parse(resource_id)
+        if ref.type is not ResourceType.SCALABLE_TARGET:
+            continue
+        if wanted is None:
+            if move.live.get(ref.id) is not None:
+                yield Step("", Action.DELETE, ref.id, None, "the service had no autoscaler", None)
+        elif move.restarts(ref.service) or move.differs(ref):
+            yield from _final_target(move, ref, wanted)
+
+
+def _expected(move: Move, ref: ResourceRef) -> Image | None:
+    return stable(ref.type, move.live.get(ref.id))
+
+
+def _final_target(move: Move, ref: ResourceRef, wanted: Image) -> Iterator[Step]:
+    final = merged(move.live.get(ref.id), wanted)
+    if "SuspendedState" not in final:
+        final["SuspendedState"] = dict.fromkeys(FREEZE, False)
+    yield _write(move, ref, final, "final range; scale-in is on again", first=False)
+    yield Step(
+        "",
+        Action.SET_DESIRED_COUNT,
+        f"{ResourceType.SERVICE}/{ref.service}",
+        {"at_least": final["MinCapacity"], "at_most": final["MaxCapacity"]},
+        "the desired count stays inside its range",
+    )
+
+
+# Down
+
+
+def _lower_capacity(move: Move) -> Iterator[Step]:
+    for ref in move.changed(ResourceType.CAPACITY_PROVIDER):
+        if move.wanted[ref.id] is not None and _lowers_spare(move, ref):
+            yield _write(move, ref, _image(move, ref), "less spare capacity, now that services are moved")
+    for ref in move.changed(ResourceType.AUTO_SCALING_GROUP):
+        live, wanted = move.live.get(ref.id), move.wanted[ref.id]
+        if live is None or wanted is None:
+            continue
+        if wanted["MaxSize"] == 0:
+            provider = move.providers.get(ref.name)
+            if provider is not None:
+                yield _drain(provider)
+            yield _write(move, ref, wanted, "emptied last")
+        elif wanted["MinSize"] < live["MinSize"] or wanted["MaxSize"] < live["MaxSize"]:
+            final = {name: value for name, value in wanted.items() if name != "DesiredCapacity"}
+            yield _write(move, ref, final, "sizes of the plan", first=False)
+
+
+def _drain(provider: str) -> Step:
+    ref = ResourceRef(ResourceType.CAPACITY_PROVIDER, provider)
+    return Step("", Action.DRAIN, ref.id, {"provider": provider}, "tasks leave in waves before instances go")
+
+
+def _remove(move: Move) -> Iterator[Step]:
+    for ref in move.changed(ResourceType.CLUSTER_CAPACITY_PROVIDERS):
+        wanted = _image(move, ref)
+        if set(move.live[ref.id]["capacityProviders"]) - set(wanted["capacityProviders"]):  # type: ignore[index]
+            yield _write(move, ref, wanted, "the cluster forgets the removed providers", first=False)
+    gone = {
+        kind: [ref for ref in move.changed(kind) if move.wanted[ref.id] is None]
+        for kind in (ResourceType.CAPACITY_PROVIDER, ResourceType.AUTO_SCALING_GROUP, ResourceType.LAUNCH_TEMPLATE)
+    }
+    for ref in gone[ResourceType.AUTO_SCALING_GROUP]:
+        provider = move.providers.get(ref.name)
+        if provider is not None:
+            yield _drain(provider)
+    for refs in gone.values():
+        for ref in refs:
+            yield Step("", Action.DELETE, ref.id, None, "made by the apply that is taken back", None)

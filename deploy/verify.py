@@ -1,0 +1,101 @@
+"""Named checks that the applied state is the approved one, after an apply and at any time later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deploy.diff import diff
+from deploy.model import Change, Check, ResourceRef
+from deploy.observe import Observation, observe
+from deploy.ports import Cloud
+from deploy.rollout import ROLLED_BACK
+from planner.documents import ConfigDocument
+from planner.documents.config import ResourceType
+
+
+def verify(config: ConfigDocument, cloud: Cloud) -> tuple[Check, ...]:
+    """Every resource of the bundle against the live account, and every service's deployment."""
+    observation = observe(config, cloud)
+    changes = diff(observation.live, observation.wanted, config).changes
+    checks = [_state(resource.id, changes, observation) for resource in config.resources]
+    for resource in config.resources:
+        if resource.type is ResourceType.SERVICE:
+            checks += _service(resource.name, observation, cloud)
+    checks += _not_suspended(observation)
+    checks += [
+        Check.ng(f"{change.resource_id} is gone", "it is still there and would fight the plan")
+        for change in changes
+        if observation.wanted.get(change.resource_id, {}) is None
+    ]
+    return tuple(checks)
+
+
+def _state(resource_id: str, changes: Sequence[Change], observation: Observation) -> Check:
+    name = f"{resource_id} is as approved"
+    problem = next((p for p in observation.problems if p.what == resource_id), None)
+    if problem is not None:
+        return Check.ng(name, problem.reason)
+    different = [c.path or "the whole" for c in changes if c.resource_id == resource_id]
+    if different:
+        return Check.ng(name, f"differs in {', '.join(different[:5])}")
+    return Check.ok(name, "equal in every field of the bundle")
+
+
+def _service(service: str, observation: Observation, cloud: Cloud) -> list[Check]:
+    return [
+        _deployment(service, observation, cloud),
+        _running(service, cloud),
+        _in_range(service, observation, cloud),
+    ]
+
+
+def _deployment(service: str, observation: Observation, cloud: Cloud) -> Check:
+    name = f"service/{service} deployment succeeded"
+    known = cloud.deployments(service)
+    if not known:
+        return Check.skip(name, "ECS lists no deployment of it")
+    newest = known[0]
+    if newest.status in ROLLED_BACK:
+        return Check.ng(name, f"the newest deployment is {newest.status}: {newest.reason}")
+    if newest.status != "SUCCESSFUL":
+        return Check.ng(name, f"the newest deployment is {newest.status}")
+    live = observation.live.get(f"{ResourceType.SERVICE}/{service}") or {}
+    if newest.task_definition != live.get("taskDefinition"):
+        return Check.ng(name, f"it runs {newest.task_definition}, the service says {live.get('taskDefinition')}")
+    digests = ", ".join(sorted(newest.digests.values())) or "no digest told"
+    return Check.ok(name, f"{newest.task_definition}, {digests}")
+
+
+def _running(service: str, cloud: Cloud) -> Check:
+    name = f"service/{service} runs what it wants"
+    counts = cloud.service_counts(service)
+    if counts is None:
+        return Check.ng(name, "the service is not there")
+    text = f"{counts.running} of {counts.desired} running, {counts.pending} pending"
+    return Check.ok(name, text) if counts.running == counts.desired else Check.ng(name, text)
+
+
+def _in_range(service: str, observation: Observation, cloud: Cloud) -> Check:
+    name = f"service/{service} desired count is in its range"
+    target = observation.live.get(f"{ResourceType.SCALABLE_TARGET}/{service}")
+    counts = cloud.service_counts(service)
+    if target is None or counts is None:
+        return Check.skip(name, "no autoscaler")
+    low, high = target["MinCapacity"], target["MaxCapacity"]
+    text = f"{counts.desired} in {low} to {high}"
+    return (
+        Check.ok(name, text)
+        if low <= counts.desired <= high
+        else Check.ng(name, f"{counts.desired} is outside {low} to {high}")
+    )
+
+
+def _not_suspended(observation: Observation) -> list[Check]:
+    checks = []
+    for resource_id, image in observation.live.items():
+        if ResourceRef.parse(resource_id).type is not ResourceType.SCALABLE_TARGET or image is None:
+            continue
+        on = sorted(name for name, value in image["SuspendedState"].items() if value)
+        name = f"{resource_id} is not suspended"
+        checks.append(Check.ng(name, f"{', '.join(on)} is set") if on else Check.ok(name, "all scaling is on"))
+    return checks
