@@ -334,16 +334,19 @@ def thaw(executor: Executor, live: Any) -> tuple[str, ...]:
 
 
 def frozen_targets(entries: Sequence[JournalEntry]) -> tuple[str, ...]:
-    """Scalable targets whose last announced write suspends scale-in."""
-    last: dict[str, bool] = {}
+    """Scalable targets whose scale-in the run may have suspended and not yet been seen to free again."""
+    frozen: dict[str, bool] = {}
     for entry in entries:
         body = entry.body
-        if entry.kind not in {EntryKind.INTENT, EntryKind.ROLLBACK_INTENT}:
+        name = str(body.get("resource", ""))
+        if not name.startswith(f"{ResourceType.SCALABLE_TARGET}/"):
             continue
-        if str(body["resource"]).startswith(f"{ResourceType.SCALABLE_TARGET}/") and body.get("after") is not None:
-            state = body["after"].get("SuspendedState")
-            if state is not None:
-                before = ((body.get("before") or {}).get("SuspendedState") or {}).get("DynamicScalingInSuspended")
-                frozen = bool(state.get("DynamicScalingInSuspended"))
-                last[body["resource"]] = frozen and not (before and body["resource"] not in last)
-    return tuple(name for name, frozen in last.items() if frozen)
+        if entry.kind in {EntryKind.INTENT, EntryKind.ROLLBACK_INTENT} and _suspends(body.get("after")):
+            frozen[name] = frozen.get(name, False) or not _suspends(body.get("before"))
+        if entry.kind in {EntryKind.DONE, EntryKind.ROLLBACK_DONE} and not _suspends(body.get("observed")):
+            frozen[name] = False
+    return tuple(name for name, is_frozen in frozen.items() if is_frozen)
+
+
+def _suspends(image: Any) -> bool:
+    return bool(((image or {}).get("SuspendedState") or {}).get("DynamicScalingInSuspended"))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deploy.model import Change, ChangeSet, Effect, Image, ResourceRef, State
-from deploy.normalise import VOLATILE, merged
+from deploy.normalise import VOLATILE, merged, stated
 from planner.documents import ConfigDocument
 from planner.documents.config import ResourceType
 
@@ -15,7 +15,7 @@ RESTARTS: frozenset[str] = frozenset({"taskDefinition", "capacityProviderStrateg
 (UpdateService reference); for a capacity provider strategy this tool forces one, because running tasks would
 otherwise stay where they are."""
 
-HIDDEN: frozenset[str] = frozenset({"content", "taskDefinitionArn", "base"})
+HIDDEN: frozenset[str] = frozenset({"content", "taskDefinitionArn"})
 """Fields of a task definition image that identify it and say nothing to a person."""
 
 
@@ -36,7 +36,7 @@ def _resource_changes(ref: ResourceRef, live: Image | None, wanted: Image | None
         return [Change(ref.id, "", None, _shown(ref, wanted), Effect.CREATES)]
     if ref.type is ResourceType.TASK_DEFINITION:
         return _definition_changes(ref, live, wanted)
-    after = merged(live, wanted)
+    after = merged(live, stated(wanted))
     ignored = frozenset() if _is_emptied(wanted) else VOLATILE.get(ref.type, frozenset())
     return [
         Change(ref.id, path, old, new, effect_of(ref.type, path), _note(ref.type, path))
@@ -61,9 +61,8 @@ def _definition_changes(ref: ResourceRef, live: Image, wanted: Image) -> list[Ch
 
 
 def _shown(ref: ResourceRef, image: Image) -> dict[str, Any]:
-    if ref.type is not ResourceType.TASK_DEFINITION:
-        return dict(image)
-    return {k: v for k, v in image.items() if k not in HIDDEN}
+    hidden = HIDDEN if ref.type is ResourceType.TASK_DEFINITION else frozenset()
+    return {k: v for k, v in stated(image).items() if k not in hidden}
 
 
 def _differences(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:

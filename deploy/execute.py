@@ -135,7 +135,7 @@ class Executor:
         """`after` with references replaced by what was made, and the task count worked out."""
         after = dict(self._substituted(step.after or {}))
         if ref.type is ResourceType.TASK_DEFINITION:
-            after["run"] = self.run  # the tag by which a rollback finds what this run registered
+            after["$run"] = self.run  # the tag by which a rollback finds what this run registered
         rule = after.pop("$scale_count", None)
         if rule is not None:
             after["desiredCount"] = scaled_count(rule, int((live or {}).get("desiredCount", 0)))

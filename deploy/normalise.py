@@ -30,7 +30,12 @@ def stable(kind: ResourceType, image: Image | None) -> dict[str, Any] | None:
     """The image without what an autoscaler moves."""
     if image is None:
         return None
-    return {k: v for k, v in image.items() if k not in VOLATILE.get(kind, frozenset())}
+    return {k: v for k, v in stated(image).items() if k not in VOLATILE.get(kind, frozenset())}
+
+
+def stated(image: Image) -> dict[str, Any]:
+    """The image without its `$` fields, which say how to make the resource and are no state of it."""
+    return {k: v for k, v in image.items() if not k.startswith("$")}
 
 
 def task_cpu_units(text: str | int) -> CpuUnits:
@@ -181,4 +186,4 @@ def covers(live: Image | None, wanted: Image | None) -> bool:
     """Whether `live` already has everything that `wanted` asks for."""
     if live is None or wanted is None:
         return live is None and wanted is None
-    return merged(live, wanted) == dict(live)
+    return merged(live, stated(wanted)) == dict(live)

@@ -90,13 +90,12 @@ def _raise_capacity(move: Move) -> Iterator[Step]:
         grown = _grown_cluster(move, ref)
         if not covers(move.live[ref.id], grown):
             yield _write(move, ref, grown, "the cluster may use the new providers; the present ones are kept")
-    for group in move.changed(ResourceType.AUTO_SCALING_GROUP):
-        after, provider = move.wanted[group.id], move.providers.get(group.name)
-        if move.live.get(group.id) is None and after is not None and provider is not None:
-            wait = {"provider": provider, "instances": int(after.get("DesiredCapacity", 0))}
-            yield Step(
-                "", Action.AWAIT_CAPACITY, group.id, wait, "services move only onto instances that are there"
-            )
+    for ref in move.changed(ResourceType.AUTO_SCALING_GROUP):
+        raised = _raised_sizes(move.live.get(ref.id), move.wanted[ref.id])
+        provider = move.providers.get(ref.name)
+        if raised is not None and provider is not None and raised.get("DesiredCapacity", 0) > 0:
+            wait = {"provider": provider, "instances": int(raised["DesiredCapacity"])}
+            yield Step("", Action.AWAIT_CAPACITY, ref.id, wait, "services move only onto instances that are there")
 
 
 def _image(move: Move, ref: ResourceRef) -> Image:

@@ -60,10 +60,10 @@ class CapacityResources:
         image = data.get("ImageId")
         if self._architecture(data.get("InstanceType")) != wanted["$architecture"]:
             image = self._optimised_ami(str(wanted["$architecture"]))
-        return {"InstanceType": wanted["InstanceType"], "ImageId": image, "base": str(wanted["$base"])}
+        return {"InstanceType": wanted["InstanceType"], "ImageId": image, "$base": str(wanted["$base"])}
 
     def write_launch_template(self, ref: ResourceRef, after: Image) -> dict[str, Any]:
-        data = self._base_template_data(str(after["base"]))
+        data = self._base_template_data(str(after["$base"]))
         if isinstance(data, Rejection):
             raise CallFailed("ec2:CreateLaunchTemplate", "Rejected", f"{data.what} {data.reason}")
         data |= {"InstanceType": after["InstanceType"], "ImageId": after["ImageId"]}

@@ -99,19 +99,19 @@ class EcsResources:
         if isinstance(made, Rejection):
             return Rejection(resource.id, made.reason)
         image = {k: v for k, v in image_of(made).items() if k != "taskDefinitionArn"}
-        return image | {"base": resource.base_arn, "request": dict(resource.request)}
+        return image | {"$base": resource.base_arn, "$request": dict(resource.request)}
 
     def write_definition(self, after: Image) -> dict[str, Any]:
         """Register the derived revision, unless an equal one is there already (a lost answer, an earlier run)."""
-        base = self.definition(str(after["base"]))
-        made = derived(_untagged(base), after["request"])
+        base = self.definition(str(after["$base"]))
+        made = derived(_untagged(base), after["$request"])
         if isinstance(made, Rejection):
             raise CallFailed("ecs:RegisterTaskDefinition", "Rejected", made.reason)
         same = self._equal_revision(str(made["family"]), content_digest(made))
         if same is not None:
             return {"taskDefinitionArn": same}
         kept = [t for t in base["tags"] if not t["key"].startswith("aws:") and t["key"] != RUN_TAG]
-        tags = [*kept, {"key": RUN_TAG, "value": str(after["run"])}]
+        tags = [*kept, {"key": RUN_TAG, "value": str(after["$run"])}]
         answer = self._calls("ecs", "RegisterTaskDefinition", **made, tags=tags)
         return {"taskDefinitionArn": answer["taskDefinition"]["taskDefinitionArn"]}
 
