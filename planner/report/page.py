@@ -77,7 +77,7 @@ def changes(plan: PlanDocument) -> list[str]:
 def _pictures(plan: PlanDocument, tables: PlanTables) -> dict[str, str]:
     worst = _service_to_show(plan)
     drawn: dict[str, tuple[Callable[[], go.Figure], str]] = {
-        "cost": (lambda: figures.cost_bars(_cost_rows(plan)), "Bars of today's and the plan's monthly cost"),
+        "cost": (lambda: figures.cost_bars(cost_rows(plan)), "Bars of today's and the plan's monthly cost"),
         "demand": (
             lambda: figures.demand_panels(tables.demand_history, tables.demand_planned),
             "Observed vCPU of every service over the measured days, with the p99 that is planned for",
@@ -99,7 +99,7 @@ def _pictures(plan: PlanDocument, tables: PlanTables) -> dict[str, str]:
             f"Demand and task capacity of {worst} under the plan's scaling, minute by minute",
         ),
         "frontier": (
-            lambda: figures.frontier(_candidate_rows(plan)),
+            lambda: figures.frontier(candidate_rows(plan)),
             "Candidates by monthly cost and by the share of minutes within the objective",
         ),
         "coverage": (
@@ -123,7 +123,8 @@ def _service_to_show(plan: PlanDocument) -> str:
     return min(attained)[1]
 
 
-def _cost_rows(plan: PlanDocument) -> pd.DataFrame:
+def cost_rows(plan: PlanDocument) -> pd.DataFrame:
+    """Both sides of the bill: side, item, usd_per_month."""
     rows = [
         {"side": side, "item": line.item, "usd_per_month": usd_per_month(line.usd_per_hour)}
         for side, lines in (("today", plan.cost.today), ("plan", plan.cost.plan))
@@ -133,7 +134,8 @@ def _cost_rows(plan: PlanDocument) -> pd.DataFrame:
     return frame.groupby(["side", "item"], sort=False, as_index=False).sum()
 
 
-def _candidate_rows(plan: PlanDocument) -> pd.DataFrame:
+def candidate_rows(plan: PlanDocument) -> pd.DataFrame:
+    """Candidates with a price and a replay: name, usd_per_month, attainment, state (chosen/frontier/other)."""
     known = [c for c in plan.candidates if c.usd_per_hour is not None and c.attainment is not None]
     best = -1.0
     on_frontier: set[str] = set()

@@ -1,0 +1,482 @@
+"""The decision and everything it rests on, put into the words of plan.json."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from planner.candidates import FleetCandidate, Group, Search, fleet_at, tasks_at
+from planner.cost import CostLine, Placement, fleet_lines, split_by_service, total
+from planner.decide import Decision
+from planner.documents import PlanDocument
+from planner.documents.plan import (
+    Candidate,
+    Cost,
+    CostLinePlan,
+    Excluded,
+    FleetPlan,
+    Input,
+    Objective,
+    PackingProof,
+    PlacementPlan,
+    PriceBookUsed,
+    RetiredProvider,
+    Scope,
+    ServicePlan,
+    StrategyItemPlan,
+    TaskSize,
+)
+from planner.estate_cost import FixedLines, price_of
+from planner.fleet import FleetRules, replay_fleet
+from planner.model import CapacityProvider, Estate, Rejection
+from planner.packing import PackingProblem, pack, parse_strategy, place
+from planner.prices import PriceBook
+from planner.settings import Settings
+from planner.units import Seconds, UsdPerHour
+from planner.workloads import TimeGrid, Workload
+
+DECIMALS = 6
+"""Of USD per hour in documents: a thousandth of a cent a month."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """All that a finished planning knows; what documents and pictures are made from."""
+
+    estate: Estate
+    as_of: datetime
+    settings: Settings
+    book: PriceBook
+    grid: TimeGrid
+    workloads: tuple[Workload, ...]
+    chosen: FleetCandidate
+    decision: Decision
+    search: Search
+    fixed: FixedLines
+    today: tuple[CostLine, ...]
+    excluded: tuple[Rejection, ...]
+    usage: pd.DataFrame
+    points: pd.DataFrame
+
+    @property
+    def fleet_cost(self) -> UsdPerHour:
+        return UsdPerHour(sum(g.usd_per_hour for g in self.chosen.groups))
+
+    def workload(self, name: str) -> Workload:
+        return next(w for w in self.workloads if w.name == name)
+
+
+def assemble(made: Made) -> PlanDocument:
+    """The plan as a checked document."""
+    fleet = [_fleet_line(made, group) for group in made.chosen.groups]
+    kept = _kept_providers(made)
+    peak = busiest_minute(made)
+    cost = _cost(made, fleet)
+    return PlanDocument(
+        created_at=made.as_of,
+        author=made.settings.author,
+        scope=Scope(account_id=made.estate.account_id, region=made.estate.region, cluster=made.estate.cluster),
+        objective=_objective(made),
+        inputs=_inputs(made),
+        price_book=PriceBookUsed(date=made.book.date, sha256=made.book.digest, sources=_sources(cost)),
+        demand=tuple(w.summary for w in made.workloads),
+        services=tuple(_service(made, w, fleet) for w in made.workloads),
+        fleet=(*fleet, *kept),
+        retired=tuple(_retired(made, [*fleet, *kept])),
+        packing=_proof(made, peak),
+        cost=cost,
+        candidates=_candidates(made.decision),
+        excluded=_excluded(made.excluded),
+        warnings=tuple(_warnings(made)),
+    )
+
+
+def busiest_minute(made: Made) -> int:
+    """The minute in which the chosen fleet ran most instances; the first of equals."""
+    runs = [g.run.instances for g in made.chosen.groups]
+    return int(np.argmax(np.sum(runs, axis=0))) if runs else 0
+
+
+# Fleet
+
+
+def provider_name(cluster: str, instance_type: str) -> str:
+    """A name that ECS accepts: letters, digits, - and _, not starting with aws, ecs or fargate."""
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", f"{cluster}-{instance_type}")[:255]
+    return f"cp-{name}"[:255] if re.match(r"(?i)aws|ecs|fargate", name) else name
+
+
+def _provider_of_type(made: Made, instance_type: str) -> CapacityProvider | None:
+    fitting = [p for p in made.estate.capacity_providers if p.instance_types == (instance_type,)]
+    return fitting[0] if fitting and fitting[0].auto_scaling_group else None
+
+
+def _busiest_provider(made: Made) -> CapacityProvider | None:
+    groups = [p for p in made.estate.capacity_providers if p.auto_scaling_group]
+    return max(groups, key=lambda p: (p.desired_size, p.name), default=None)
+
+
+def _fleet_line(made: Made, group: Group) -> FleetPlan:
+    present = _provider_of_type(made, group.offer.instance_type)
+    model = _busiest_provider(made)
+    name = present.name if present else provider_name(made.estate.cluster, group.offer.instance_type)
+    at_start = _instances_for(group, made, {n: _count_at_start(made.workload(n)) for n in group.services})
+    largest = _instances_for(group, made, _rollout_counts(group, made))
+    most = max(largest, at_start, int(group.run.instances.max()))
+    return FleetPlan(
+        capacity_provider=name,
+        auto_scaling_group=(present.auto_scaling_group or name) if present else name,
+        like=None if present or model is None else model.name,
+        exists=present is not None,
+        instance_type=group.offer.instance_type,
+        architecture=group.offer.architecture,
+        zones=group.rules.zones,
+        room=TaskSize(cpu_units=group.offer.room.cpu_units, memory_mib=group.offer.room.memory_mib),
+        min_size=group.rules.min_size,
+        max_size=most,
+        desired_size=max(at_start, group.rules.min_size),
+        typical_size=int(np.median(group.run.instances)),
+        target_capacity_percent=group.rules.target_capacity_percent,
+        usd_per_hour=round(group.offer.usd_per_hour, DECIMALS),
+    )
+
+
+def _count_at_start(workload: Workload) -> int:
+    """The autoscaler owns the desired count; the plan only moves it into its limits."""
+    scaling = workload.scaling
+    if scaling is None:
+        return workload.service.desired_count
+    return min(max(workload.service.desired_count, scaling.min_capacity), scaling.max_capacity)
+
+
+def _rollout_counts(group: Group, made: Made) -> dict[str, int]:
+    """All services at their maximum while the largest of them rolls a deployment over itself."""
+    counts = {n: _most_tasks(made.workload(n)) for n in group.services}
+    if counts:
+        largest = max(counts, key=lambda n: (counts[n] * made.workload(n).needs.cpu_units, n))
+        over = made.workload(largest).service.maximum_percent
+        counts[largest] = counts[largest] * over // 100
+    return counts
+
+
+def _most_tasks(workload: Workload) -> int:
+    return workload.scaling.max_capacity if workload.scaling else workload.service.desired_count
+
+
+def _instances_for(group: Group, made: Made, counts: dict[str, int]) -> int:
+    """Instances on which ECS itself places these counts."""
+    rules = FleetRules(group.rules.zones, min_size=1, strategy=group.rules.strategy)
+    wanted = {name: np.array([count], np.int64) for name, count in counts.items()}
+    tasks = [made.workload(name).task_type for name in counts]
+    if not tasks:
+        return 0
+    return int(replay_fleet(wanted, tasks, group.offer, rules, made.settings.seed).instances[0])
+
+
+def _kept_providers(made: Made) -> list[FleetPlan]:
+    """Providers that stay because services were to be kept as they are, at their present size."""
+    used = {
+        item.capacity_provider
+        for w in made.workloads
+        if w.scaling is None and not w.on_fargate
+        for item in w.service.capacity_provider_strategy
+    }
+    chosen = {g.offer.instance_type for g in made.chosen.groups}
+    return [
+        _present_line(made, p)
+        for p in made.estate.capacity_providers
+        if p.name in used and p.auto_scaling_group and not set(p.instance_types) & chosen
+    ]
+
+
+def _present_line(made: Made, provider: CapacityProvider) -> FleetPlan:
+    instance = next(i for i in made.estate.container_instances if i.capacity_provider == provider.name)
+    price = price_of(made.book, made.estate.region, instance.instance_type)
+    return FleetPlan(
+        capacity_provider=provider.name,
+        auto_scaling_group=provider.auto_scaling_group or provider.name,
+        exists=True,
+        instance_type=instance.instance_type,
+        architecture=instance.architecture,
+        zones=provider.zones,
+        room=TaskSize(cpu_units=instance.registered.cpu_units, memory_mib=instance.registered.memory_mib),
+        min_size=provider.min_size,
+        max_size=provider.max_size,
+        desired_size=provider.desired_size,
+        typical_size=provider.desired_size,
+        target_capacity_percent=provider.managed_scaling.target_capacity_percent,
+        usd_per_hour=round(price.usd_per_hour, DECIMALS),
+    )
+
+
+def _retired(made: Made, fleet: list[FleetPlan]) -> list[RetiredProvider]:
+    staying = {line.capacity_provider for line in fleet}
+    counted = [i.capacity_provider for i in made.estate.container_instances]
+    return [
+        RetiredProvider(
+            capacity_provider=p.name,
+            auto_scaling_group=p.auto_scaling_group,
+            instances=counted.count(p.name),
+            reason=f"its services move to {', '.join(sorted(staying))}; it is drained, then set to size 0",
+        )
+        for p in made.estate.capacity_providers
+        if p.auto_scaling_group and p.name not in staying
+    ]
+
+
+# Services
+
+
+def _service(made: Made, workload: Workload, fleet: list[FleetPlan]) -> ServicePlan:
+    service = workload.service
+    group = next((g for g in made.chosen.groups if workload.name in g.services), None)
+    providers: tuple[StrategyItemPlan, ...] = ()
+    placement: tuple[PlacementPlan, ...] = ()
+    if group is not None:
+        name = next(f.capacity_provider for f in fleet if f.instance_type == group.offer.instance_type)
+        providers = (StrategyItemPlan(capacity_provider=name, weight=1, base=0),)
+        rules = parse_strategy(group.rules.strategy)
+        placement = tuple(PlacementPlan(type=r.kind, field=r.field) for r in rules)  # type: ignore[arg-type]
+    return ServicePlan(
+        service=workload.name,
+        task_definition_arn=service.task_definition.arn,
+        task=workload.size,
+        task_before=TaskSize(
+            cpu_units=service.task_definition.needs.cpu_units, memory_mib=service.task_definition.needs.memory_mib
+        ),
+        architecture=workload.architecture,
+        capacity_providers=providers,
+        placement=placement,
+        minimum_healthy_percent=service.minimum_healthy_percent,
+        maximum_percent=service.maximum_percent,
+        scaling=workload.scaling,
+        tasks_before=service.running_count,
+        tasks_typical=int(np.median(workload.tasks)),
+        tasks_peak=int(workload.tasks.max(initial=0)),
+        routes=tuple(f"{r.load_balancer}:{r.listener_port} {' and '.join(r.conditions)}" for r in service.routes),
+        reasons=workload.reasons,
+    )
+
+
+# Cost and proof
+
+
+def _cost(made: Made, fleet: list[FleetPlan]) -> Cost:
+    compute = _compute_lines(made, fleet)
+    plan = (*compute, *made.fixed.lines)
+    balancers = tuple(line for line in made.fixed.lines if line.kind.value == "load balancing")
+    today = (*made.today, *balancers)
+    return Cost(
+        today_usd_per_hour=round(total(today), DECIMALS),
+        plan_usd_per_hour=round(total(plan), DECIMALS),
+        today=_lines(today),
+        plan=_lines(plan),
+        by_service=_lines(_by_service(made, fleet)),
+    )
+
+
+def _compute_lines(made: Made, fleet: list[FleetPlan]) -> list[CostLine]:
+    lines: list[CostLine] = []
+    for group, line in zip(made.chosen.groups, fleet, strict=True):
+        price = price_of(made.book, made.estate.region, group.offer.instance_type)
+        mean = round(group.run.mean_instances, 4)
+        lines += fleet_lines(
+            [(group.offer.instance_type, mean)], {group.offer.instance_type: price}, line.capacity_provider
+        )
+    for kept in _kept_providers(made):
+        price = price_of(made.book, made.estate.region, kept.instance_type)
+        lines += fleet_lines(
+            [(kept.instance_type, kept.desired_size)], {kept.instance_type: price}, kept.capacity_provider
+        )
+    return lines
+
+
+def _by_service(made: Made, fleet: list[FleetPlan]) -> list[CostLine]:
+    """The mean fleet split as the tasks stand at the median number of instances."""
+    lines: list[CostLine] = []
+    for group, line in zip(made.chosen.groups, fleet, strict=True):
+        minute = int(np.argmin(np.abs(group.run.instances - np.median(group.run.instances))))
+        instances = int(group.run.instances[minute])
+        if not instances:
+            continue
+        placed = place(
+            tasks_at(group, made.workloads, minute),
+            fleet_at(group, instances),
+            parse_strategy(group.rules.strategy),
+        )
+        share = group.run.mean_instances / instances
+        stood = [
+            Placement(i.instance_type, share, group.offer.room, dict(i.tasks), line.capacity_provider)
+            for i in placed.instances
+        ]
+        needs = {name: made.workload(name).needs for name in group.services}
+        price = price_of(made.book, made.estate.region, group.offer.instance_type)
+        lines += _with_short_basis(split_by_service(stood, needs, {group.offer.instance_type: price}))
+    return lines
+
+
+def _with_short_basis(lines: Iterable[CostLine]) -> list[CostLine]:
+    return [
+        CostLine(
+            line.item, line.kind, line.service, line.capacity_provider, line.usd_per_hour,
+            "larger of CPU and memory share of the instances it stands on", line.source, line.date,
+        )
+        for line in lines
+    ]  # fmt: skip
+
+
+def _lines(lines: Iterable[CostLine]) -> tuple[CostLinePlan, ...]:
+    return tuple(
+        CostLinePlan(
+            item=line.item, kind=line.kind.value, service=line.service, basis=line.basis, source=line.source,
+            capacity_provider=line.capacity_provider, price_date=line.date,
+            usd_per_hour=round(line.usd_per_hour, DECIMALS),
+        )
+        for line in lines
+    )  # fmt: skip
+
+
+def _proof(made: Made, minute: int) -> PackingProof:
+    """The chosen fleet at its busiest minute against the cheapest possible one for the same tasks.
+
+    The bound leaves zones out, so it holds for any spread. Surviving a zone: whichever of n zones is lost,
+    what remains must hold everything, so n - 1 times the fleet is at least n times the bound without it.
+    """
+    tasks = tuple(t for group in made.chosen.groups for t in tasks_at(group, made.workloads, minute) if t.count)
+    if not tasks:
+        return PackingProof(
+            status="nothing to pack", usd_per_hour=0, lower_bound_usd_per_hour=0, gap=0,
+            statement="No service of this plan runs on instances, so there is nothing to pack.",
+        )  # fmt: skip
+    settings, zones = made.settings, len(made.search.zones)
+    problem = PackingProblem(tasks=tasks, catalogue=made.search.catalogue, max_types=settings.max_instance_types)
+    best = pack(problem, time_limit=Seconds(settings.solver_seconds), seed=settings.seed)
+    spare = zones / (zones - 1) if settings.survive_zone_loss and zones > 1 else 1.0
+    running = sum(int(g.run.instances[minute]) * g.offer.usd_per_hour for g in made.chosen.groups)
+    bound = min(best.lower_bound_usd_per_hour * spare, running)
+    gap = max(0.0, running / bound - 1) if bound else 0.0
+    count = sum(t.count for t in tasks)
+    return PackingProof(
+        status=best.status,
+        usd_per_hour=round(running, DECIMALS),
+        lower_bound_usd_per_hour=round(bound, DECIMALS),
+        gap=round(gap, 6),
+        premium_usd_per_hour=max(0.0, round(running - best.usd_per_hour * spare, DECIMALS)),
+        statement=_statement(count, running, bound, gap, best.usd_per_hour * spare, settings),
+    )
+
+
+def _statement(count: int, running: float, bound: float, gap: float, packed: float, settings: Settings) -> str:
+    most = settings.max_instance_types
+    rule = "of one instance type" if most == 1 else f"of at most {most} instance types"
+    if settings.survive_zone_loss:
+        rule += " that survives the loss of a zone"
+    return (
+        f"At its busiest minute the fleet runs {count} tasks for ${running:.2f} an hour. No fleet {rule} can run "
+        f"them for less than ${bound:.2f}, so this one is at most {gap:.1%} above the cheapest possible. Packed "
+        f"for that minute alone they would cost ${packed:.2f}; the rest is what ECS's own placement, at least two "
+        "instances, and a type that suits the whole week cost."
+    )
+
+
+def _candidates(decision: Decision) -> tuple[Candidate, ...]:
+    both = [(decision.chosen, None), *((option, rejection.reason) for option, rejection in decision.rejected)]
+    return tuple(
+        Candidate(
+            name=option.name,
+            description=option.description,
+            usd_per_hour=None if option.usd_per_hour is None else round(option.usd_per_hour, DECIMALS),
+            attainment=None if option.attainment is None else round(option.attainment, 6),
+            lower_bound_usd_per_hour=None
+            if option.lower_bound_usd_per_hour is None
+            else round(option.lower_bound_usd_per_hour, DECIMALS),
+            rejected=reason,
+        )
+        for option, reason in both
+    )
+
+
+# What it rests on
+
+
+def _objective(made: Made) -> Objective:
+    s = made.settings
+    return Objective(
+        slo=s.slo, utilisation=s.utilisation, timezone=s.timezone, holidays=s.holidays,
+        zones=len(made.search.zones), survive_zone_loss=s.survive_zone_loss, growth=s.growth,
+        architectures=tuple(sorted({w.architecture for w in made.workloads})),
+        max_instance_types=s.max_instance_types, resize_tasks=s.resize_tasks,
+    )  # fmt: skip
+
+
+def _inputs(made: Made) -> tuple[Input, ...]:
+    first, last = made.grid.start, made.as_of
+    return (
+        Input(
+            name="metrics", sha256=_frame_digest(made.points), rows=len(made.points),
+            description=f"CloudWatch points from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, cleaned",
+        ),
+        Input(
+            name="estate", sha256=hashlib.sha256(_estate_text(made.estate).encode()).hexdigest(),
+            rows=len(made.estate.services), description="the cluster's services and capacity as they were read",
+        ),
+    )  # fmt: skip
+
+
+def _frame_digest(frame: pd.DataFrame) -> str:
+    """SHA-256 over the rows in a fixed order, column by column."""
+    ordered = frame.sort_values([c for c in frame.columns if c != "value"], kind="stable")
+    hashed = pd.util.hash_pandas_object(ordered, index=False).to_numpy()
+    return hashlib.sha256(hashed.tobytes()).hexdigest()
+
+
+def _estate_text(estate: Estate) -> str:
+    """What planning uses of the estate; the instant of reading and instance identifiers are left out."""
+    instances = sorted((i.instance_type, i.zone, i.capacity_provider or "") for i in estate.container_instances)
+    return repr((estate.account_id, estate.region, estate.cluster, estate.services, instances))
+
+
+def _sources(cost: Cost) -> tuple[str, ...]:
+    return tuple(sorted({f"{line.source} ({line.price_date})" for line in (*cost.today, *cost.plan)}))
+
+
+MANY = 4
+
+
+def _excluded(rejections: Iterable[Rejection]) -> tuple[Excluded, ...]:
+    """By name; where one reason holds for many, they share a line that counts them."""
+    by_reason: dict[str, list[str]] = {}
+    for r in rejections:
+        by_reason.setdefault(r.reason, []).append(r.what)
+    return tuple(
+        Excluded(
+            what=", ".join(names) if len(names) < MANY else f"{len(names)}: {', '.join(names)}", reason=reason
+        )
+        for reason, names in by_reason.items()
+    )
+
+
+def _counted(names: list[str]) -> str:
+    told = ", ".join(names)
+    return told if len(names) < MANY else f"{len(names)}: {told}"
+
+
+def _warnings(made: Made) -> list[str]:
+    unreadable = [f"{r.what} could not be read: {r.reason}" for r in made.estate.unreadable]
+    unstated = [w.name for w in made.workloads if w.service.task_definition.architecture is None]
+    if unstated:
+        unreadable.append(
+            f"No architecture is stated by {', '.join(unstated)}; x86_64, the default of ECS, is assumed."
+        )
+    others = [
+        f"{w.name} has scaling policies that are not modelled ({', '.join(w.service.scaling.other_policies)})"
+        for w in made.workloads
+        if w.service.scaling and w.service.scaling.other_policies
+    ]
+    return [*unreadable, *others]

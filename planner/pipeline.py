@@ -1,0 +1,193 @@
+"""The sequence of reasoning: metrics -> demand -> scaling -> fleets -> cost -> decision -> plan.
+
+The only place that strings the stages together. Everything comes in as a value, the instant to look from
+included, so the same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from planner import demand as demand_stage
+from planner import metrics, plan_pictures
+from planner.assemble import Made, assemble
+from planner.candidates import FleetCandidate, Search, impossible, search_fleets
+from planner.cost import MissingPrice
+from planner.decide import Decision, Limits, Option, Undecided, decide
+from planner.documents import PlanDocument
+from planner.estate_cost import daemons_of, fixed_lines, today_lines, today_option, zones_of
+from planner.frames import PlanTables
+from planner.model import Architecture, Estate, Rejection, Resources
+from planner.prices import PriceBook, catalogue
+from planner.settings import Settings
+from planner.terminal import Refusal
+from planner.units import UsdPerHour, usd_per_hour
+from planner.workloads import (
+    TimeGrid,
+    TooLittleHistory,
+    Workload,
+    by_minute,
+    grid_of,
+    kept_workload,
+    plan_workload,
+)
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    document: PlanDocument
+    tables: PlanTables
+
+
+@dataclass(frozen=True, slots=True)
+class Unplannable:
+    """Why there is no plan, and what to do next, in one sentence."""
+
+    reason: str
+
+
+def settled(outcome: Planned | Unplannable) -> Planned:
+    """The plan, or a Refusal with the reason: for notebooks and commands, where no plan ends the run."""
+    if isinstance(outcome, Unplannable):
+        raise Refusal(outcome.reason)
+    return outcome
+
+
+def plan(
+    estate: Estate,
+    points: pd.DataFrame,
+    as_of: datetime,
+    settings: Settings,
+    book: PriceBook,
+    on_progress: Progress = lambda _what: None,
+) -> Planned | Unplannable:
+    """Plan one estate from its metric points (frames.METRIC_POINTS) up to `as_of`.
+
+    Raises nothing for what an estate may hold; what cannot be planned is an Unplannable with the reason.
+    """
+    try:
+        return _plan(estate, points, as_of, settings, book, on_progress)
+    except MissingPrice as missing:
+        return Unplannable(
+            f"Something that runs has no price ({missing}), so today's cost would be wrong: "
+            f"refresh the price book with `planner prices refresh --region {estate.region}`."
+        )
+
+
+def _plan(
+    estate: Estate,
+    points: pd.DataFrame,
+    as_of: datetime,
+    settings: Settings,
+    book: PriceBook,
+    on_progress: Progress,
+) -> Planned | Unplannable:
+    on_progress("Cleaning the metrics")
+    clean, cleaning = metrics.clean(points[points["timestamp"] < pd.Timestamp(as_of)], estate)
+    usage = metrics.usage(clean, estate)
+    if usage.empty:
+        return Unplannable(
+            f"Cluster {estate.cluster} has no CPU metrics of any service before {as_of:%Y-%m-%d %H:%M} UTC: "
+            "check the cluster's name and Region, or wait until its services have run for two days."
+        )
+    grid = grid_of(usage, as_of)
+    workloads = _workloads(estate, usage, settings, grid, on_progress)
+    if isinstance(workloads, Unplannable):
+        return workloads
+    offers, excluded = _offers(estate, workloads, settings, book)
+    if refused := impossible(workloads, offers):
+        return Unplannable("; ".join(f"{r.what}: {r.reason}" for r in refused) + ".")
+    fixed = fixed_lines(estate, clean, workloads, book)
+    search = Search(offers, zones_of(estate), settings, fixed.usd_per_hour)
+    found = search_fleets(workloads, search, lambda: on_progress("Replaying fleets"))
+    decided = _decide(estate, workloads, found, settings, book, fixed.usd_per_hour)
+    if isinstance(decided, Undecided):
+        return Unplannable(decided.reason)
+    chosen = next(c for c in found if c.option.name == decided.chosen.name)
+    on_progress("Proving the packing")
+    made = Made(
+        estate, as_of, settings, book, grid, tuple(workloads), chosen, decided, search, fixed,
+        today_lines(estate, workloads, book), (*excluded, *fixed.excluded), usage, clean,
+    )  # fmt: skip
+    document = assemble(made)
+    return Planned(document, plan_pictures.tables(made, document, cleaning))
+
+
+def _workloads(
+    estate: Estate, usage: pd.DataFrame, settings: Settings, grid: TimeGrid, on_progress: Progress
+) -> list[Workload] | Unplannable:
+    demand = demand_stage.demand(usage)
+    planned: list[Workload] = []
+    refused: list[TooLittleHistory] = []
+    unknown = sorted(set(settings.keep) - {s.name for s in estate.services})
+    if unknown:
+        return Unplannable(f"keep names {', '.join(unknown)}, which cluster {estate.cluster} does not have.")
+    for service in estate.services:
+        if service.scheduling_strategy == "DAEMON":
+            continue
+        on_progress(f"Choosing thresholds of {service.name}")
+        mine = usage[usage["service"] == service.name]
+        if service.name in settings.keep:
+            planned.append(kept_workload(service, by_minute(mine, "cpu_used_vcpu", grid), settings, grid))
+            continue
+        found = plan_workload(service, mine, demand[demand["service"] == service.name], settings, grid)
+        if isinstance(found, TooLittleHistory):
+            refused.append(found)
+        else:
+            planned.append(found)
+    if refused:
+        return Unplannable(_too_little(refused, settings))
+    return planned
+
+
+def _too_little(refused: list[TooLittleHistory], settings: Settings) -> str:
+    told = ", ".join(f"{r.service} {r.hours:.1f}" for r in refused)
+    names = ", ".join(r.service for r in refused)
+    return (
+        f"Too little history to plan honestly (hours of metrics: {told}; {settings.min_history_hours:g} are asked "
+        f"for): wait, or leave such services as they are with `keep: [{names}]` in the parameters."
+    )
+
+
+def _offers(
+    estate: Estate, workloads: list[Workload], settings: Settings, book: PriceBook
+) -> tuple[tuple[Any, ...], tuple[Rejection, ...]]:
+    """The instance types to consider; live registered resources win over the table's estimate."""
+    wanted = set(settings.architectures) or {w.architecture for w in workloads} or {Architecture.X86_64}
+    live: dict[str, Resources] = {i.instance_type: i.registered for i in estate.container_instances}
+    return catalogue(
+        book,
+        estate.region,
+        architectures=sorted(wanted),
+        families=settings.families or None,
+        daemons=daemons_of(estate),
+        registered=live,
+    )
+
+
+def _decide(
+    estate: Estate,
+    workloads: list[Workload],
+    found: list[FleetCandidate],
+    settings: Settings,
+    book: PriceBook,
+    fixed: UsdPerHour,
+) -> Decision | Undecided:
+    ceiling = settings.ceiling_usd_per_month
+    limits = Limits(settings.slo, None if ceiling is None else usd_per_hour(ceiling))
+    options: list[Option] = [c.option for c in found]
+    decided = decide(options, limits)
+    today = today_option(estate, workloads, settings, book, fixed)
+    if isinstance(decided, Undecided):
+        return decided
+    # Today's estate is shown beside the candidates, and is never the plan: a plan that changes nothing
+    # is a candidate like any other when its instance type wins.
+    reason = Rejection(today.name, "what runs now; shown for comparison")
+    return Decision(decided.chosen, ((today, reason), *decided.rejected), decided.frontier)

@@ -1,0 +1,310 @@
+"""What each service needs: its demand by minute, its task size, its thresholds, and its tasks over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from planner import demand as demand_stage
+from planner import scaling as scaling_stage
+from planner.documents.plan import (
+    ScalingPlan,
+    SchedulePlan,
+    ServiceDemand,
+    TargetTrackingPlan,
+)
+from planner.documents.plan import TaskSize as TaskSizePlan
+from planner.model import Architecture, Resources, Service, TaskType
+from planner.settings import Settings
+from planner.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE, CpuUnits, MiB, vcpu
+
+if TYPE_CHECKING:
+    from planner.scaling import Outcome, Policy
+
+FloatArray = NDArray[np.float64]
+CPU_METRIC: Final = "ECSServiceAverageCPUUtilization"
+JUDGED_SHARE = 1 / 3
+"""The last third of the history judges what was fitted on the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeGrid:
+    """Whole minutes from `start` (UTC), `minutes` of them."""
+
+    start: datetime
+    minutes: int
+
+    @property
+    def index(self) -> pd.DatetimeIndex:
+        return pd.date_range(self.start, periods=self.minutes, freq="min", tz="UTC", name="timestamp")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One service as the plan sees it. Arrays are by minute of the grid.
+
+    `demand_vcpu` is NaN where nothing was measured; `tasks` is what the autoscaler wants; `running` is what
+    runs when instances are there at once.
+    """
+
+    service: Service
+    size: TaskSizePlan
+    reasons: tuple[str, ...]
+    demand_vcpu: FloatArray
+    tasks: NDArray[np.int64]
+    running: NDArray[np.int64]
+    summary: ServiceDemand
+    scaling: ScalingPlan | None
+    on_fargate: bool
+
+    @property
+    def name(self) -> str:
+        return self.service.name
+
+    @property
+    def task_vcpu(self) -> float:
+        return vcpu(self.size.cpu_units)
+
+    @property
+    def architecture(self) -> Architecture:
+        """x86_64 where the task definition names none (the default of ECS's runtimePlatform)."""
+        return self.service.task_definition.architecture or Architecture.X86_64
+
+    @property
+    def needs(self) -> Resources:
+        held = self.service.task_definition.needs
+        return Resources(CpuUnits(self.size.cpu_units), MiB(self.size.memory_mib), held.enis, held.gpus)
+
+    @property
+    def task_type(self) -> TaskType:
+        """The tasks of the busiest minute."""
+        constraints = {kind for kind, _ in self.service.placement_constraints}
+        return TaskType(
+            self.name, int(self.tasks.max(initial=0)), self.needs,
+            self.service.task_definition.host_ports, "distinctInstance" in constraints, self.architecture,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TooLittleHistory:
+    """A service that cannot be planned honestly."""
+
+    service: str
+    hours: float
+
+
+def is_on_fargate(service: Service) -> bool:
+    providers = {item.capacity_provider for item in service.capacity_provider_strategy}
+    return service.launch_type == "FARGATE" or bool(providers & {"FARGATE", "FARGATE_SPOT"})
+
+
+def size_of(service: Service) -> TaskSizePlan:
+    needs = service.task_definition.needs
+    return TaskSizePlan(cpu_units=needs.cpu_units, memory_mib=needs.memory_mib)
+
+
+def grid_of(usage: pd.DataFrame, as_of: datetime) -> TimeGrid:
+    """The minutes from the first measured one to `as_of`."""
+    start = usage["timestamp"].min().floor("min").to_pydatetime()
+    return TimeGrid(start, int((as_of - start).total_seconds() // SECONDS_PER_MINUTE))
+
+
+def by_minute(rows: pd.DataFrame, column: str, grid: TimeGrid) -> FloatArray:
+    """One service's column on the grid; a row of five minutes holds for each of its minutes, gaps are NaN."""
+    values = np.full(grid.minutes, np.nan)
+    at = ((rows["timestamp"] - pd.Timestamp(grid.start)) // pd.Timedelta(minutes=1)).to_numpy(dtype=np.int64)
+    held = rows[column].to_numpy(dtype=np.float64)
+    lengths = np.maximum(1, rows["period_s"].to_numpy(dtype=np.int64) // SECONDS_PER_MINUTE)
+    for offset in range(int(lengths.max(initial=1))):
+        covered = (lengths > offset) & (at + offset >= 0) & (at + offset < grid.minutes)
+        values[at[covered] + offset] = held[covered]
+    return values
+
+
+def measured_hours(values: FloatArray) -> float:
+    return float(np.isfinite(values).sum()) / MINUTES_PER_HOUR
+
+
+def kept_workload(service: Service, demand_vcpu: FloatArray, settings: Settings, grid: TimeGrid) -> Workload:
+    """A service that stays exactly as it is: its desired count in every minute."""
+    tasks = np.full(grid.minutes, service.desired_count, np.int64)
+    summary = summarise(service.name, demand_vcpu, np.zeros(grid.minutes, bool), settings, grid)
+    return Workload(
+        service, size_of(service), ("kept as it is by the parameters",), demand_vcpu, tasks, tasks, summary, None,
+        is_on_fargate(service),
+    )  # fmt: skip
+
+
+def plan_workload(
+    service: Service, usage: pd.DataFrame, demand: pd.DataFrame, settings: Settings, grid: TimeGrid
+) -> Workload | TooLittleHistory:
+    """Demand, task size and thresholds of one service from its rows of frames.USAGE and frames.DEMAND."""
+    merged = demand.merge(usage[["timestamp", "period_s"]], on="timestamp")
+    observed = by_minute(merged, "vcpu", grid)
+    if measured_hours(observed) < settings.min_history_hours:
+        return TooLittleHistory(service.name, measured_hours(observed))
+    wanted = observed * (1 + settings.growth)
+    censored = np.nan_to_num(by_minute(merged.assign(censored=merged["censored"].astype(float)), "censored", grid))
+    size, reasons = _size(service, usage, settings)
+    scaling, outcome = choose_scaling(service, wanted, vcpu(size.cpu_units), settings, grid)
+    return Workload(
+        service=service,
+        size=size,
+        reasons=reasons,
+        demand_vcpu=wanted,
+        tasks=outcome.trajectory.desired.astype(np.int64),
+        running=outcome.trajectory.running.astype(np.int64),
+        summary=summarise(service.name, wanted, censored > 0, settings, grid, usage),
+        scaling=scaling,
+        on_fargate=is_on_fargate(service),
+    )
+
+
+def _size(service: Service, usage: pd.DataFrame, settings: Settings) -> tuple[TaskSizePlan, tuple[str, ...]]:
+    present = size_of(service)
+    if not settings.resize_tasks:
+        return present, ("task sizes are kept by the parameters",)
+    heap = settings.jvm_heaps_mib.get(service.name)
+    found = demand_stage.rightsize(
+        usage,
+        demand_stage.TaskSize(CpuUnits(present.cpu_units), MiB(present.memory_mib)),
+        launch="fargate" if is_on_fargate(service) else "ec2",
+        scaling=service.scaling,
+        jvm_heap_mib=None if heap is None else MiB(heap),
+    )
+    if isinstance(found, demand_stage.Kept):
+        return present, (found.reason,)
+    return TaskSizePlan(cpu_units=found.size.cpu_units, memory_mib=found.size.memory_mib), found.reasons
+
+
+def choose_scaling(
+    service: Service, wanted: FloatArray, task_vcpu: float, settings: Settings, grid: TimeGrid
+) -> tuple[ScalingPlan, Outcome]:
+    """Thresholds from the scaling stage; where target tracking cannot hold the objective, a fixed count."""
+    found = scaling_stage.tune(
+        wanted, grid.start, task_vcpu=task_vcpu, slo=settings.slo, utilisation=settings.utilisation,
+        timezone=settings.timezone,
+    )  # fmt: skip
+    if isinstance(found, scaling_stage.Infeasible):
+        return _fixed_count(wanted, task_vcpu, settings, grid, found.reason)
+    return scaling_plan(service.name, found), found.outcome
+
+
+def _fixed_count(
+    wanted: FloatArray, task_vcpu: float, settings: Settings, grid: TimeGrid, reason: str
+) -> tuple[ScalingPlan, Outcome]:
+    """The count that serves the busiest measured minute, kept at all times."""
+    peak = float(np.nanmax(wanted))
+    count = max(1, math.ceil(peak / (settings.utilisation * task_vcpu) - 1e-9))
+    policy = scaling_stage.Policy(task_vcpu=task_vcpu, min=count, max=count)
+    outcome = scaling_stage.simulate(wanted, grid.start, policy, utilisation=settings.utilisation)
+    plan = ScalingPlan(
+        min_capacity=count,
+        max_capacity=count,
+        attainment=outcome.slo_attainment,
+        reason=f"A fixed count: {reason}",
+    )
+    return plan, outcome
+
+
+def scaling_plan(name: str, tuned: Any) -> ScalingPlan:
+    """The chosen policy in the words of the plan."""
+    policy: Policy = tuned.policy
+    tracking = policy.target_tracking[0] if policy.target_tracking else None
+    return ScalingPlan(
+        min_capacity=policy.min,
+        max_capacity=policy.max,
+        target_tracking=None
+        if tracking is None
+        else TargetTrackingPlan(
+            metric=CPU_METRIC,
+            target=round(tracking.target, 1),
+            scale_out_cooldown_s=round(tracking.scale_out_cooldown_s),
+            scale_in_cooldown_s=round(tracking.scale_in_cooldown_s),
+        ),
+        schedules=tuple(
+            SchedulePlan(
+                name=action.name or f"{name}-{number}",
+                cron=action.schedule,
+                timezone=action.timezone,
+                min_capacity=policy.min if action.min is None else action.min,
+                max_capacity=policy.max if action.max is None else action.max,
+            )
+            for number, action in enumerate(policy.scheduled, start=1)
+        ),
+        attainment=tuned.attainment,
+        attainment_out_of_sample=tuned.attainment_out_of_sample,
+        reason=tuned.reason,
+    )
+
+
+def summarise(
+    name: str,
+    values: FloatArray,
+    censored: NDArray[np.bool_],
+    settings: Settings,
+    grid: TimeGrid,
+    usage: pd.DataFrame | None = None,
+) -> ServiceDemand:
+    """The demand of one service in the words of the plan, with how p99 held on minutes it had not seen."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return ServiceDemand(
+            service=name, p50_vcpu=0, p90_vcpu=0, p99_vcpu=0, peak_vcpu=0, p99_vcpu_by_hour_of_week=(),
+            observed_minutes=0, censored_minutes=0, model="nothing was measured",
+        )  # fmt: skip
+    series = pd.Series(values, index=grid.index)
+    week = demand_stage.weekly_quantiles(series, settings.timezone)
+    p50, p90, p99 = (float(q) for q in np.quantile(known, (0.5, 0.9, 0.99)))
+    fullest = np.nan if usage is None else float(usage["memory_used_max_per_task_mib"].max())
+    return ServiceDemand(
+        service=name,
+        p50_vcpu=round(p50, 4),
+        p90_vcpu=round(p90, 4),
+        p99_vcpu=round(p99, 4),
+        peak_vcpu=round(float(known.max()), 4),
+        memory_peak_mib_per_task=None if math.isnan(fullest) else round(fullest, 1),
+        p99_vcpu_by_hour_of_week=tuple(round(float(v), 4) for v in week.table["p99"]),
+        observed_minutes=len(known),
+        censored_minutes=int((censored & np.isfinite(values)).sum()),
+        coverage_p99=_coverage(series, settings),
+        model="quantiles by hour of the week",
+        warnings=tuple(str(w) for w in week.warnings),
+    )
+
+
+def _coverage(series: pd.Series, settings: Settings) -> float | None:
+    """Share of the judged minutes that lay at or under the p99 of the minutes before them."""
+    cut = int(len(series) * (1 - JUDGED_SHARE))
+    past, later = series.iloc[:cut].dropna(), series.iloc[cut:].dropna()
+    if past.empty or later.empty:
+        return None
+    expected = demand_stage.weekly_quantiles(past, settings.timezone).at(pd.DatetimeIndex(later.index))
+    return round(float((later.to_numpy() <= expected["p99"].to_numpy() + 1e-12).mean()), 4)
+
+
+def capacity_vcpu(workload: Workload, pending: Mapping[str, NDArray[np.int64]]) -> FloatArray:
+    """vCPU of the tasks that really run: those that wait for an instance do not count."""
+    waiting = pending.get(workload.name)
+    running = workload.running if waiting is None else np.maximum(0, workload.running - waiting)
+    return np.asarray(running * workload.task_vcpu, np.float64)
+
+
+def violated(workload: Workload, capacity: FloatArray, utilisation: float) -> NDArray[np.bool_]:
+    """Minutes in which demand over capacity is above the objective; unmeasured minutes are none."""
+    return np.nan_to_num(workload.demand_vcpu) > utilisation * capacity + 1e-9
+
+
+def attainment(workload: Workload, capacity: FloatArray, utilisation: float) -> float:
+    """Share of the measured minutes that kept the objective."""
+    known = np.isfinite(workload.demand_vcpu)
+    if not known.any():
+        return 1.0
+    return 1.0 - float(violated(workload, capacity, utilisation)[known].mean())
