@@ -33,6 +33,8 @@ HOURS_PER_WEEK: Final = 168
 SECONDS_PER_MINUTE: Final = 60
 MINUTES_PER_HOUR: Final = 60
 SECONDS_PER_HOUR: Final = 3600
+SECONDS_PER_DAY: Final = 86_400
+DAYS_PER_WEEK: Final = 7
 
 
 def cpu_units(vcpu: float) -> CpuUnits:

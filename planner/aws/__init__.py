@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from planner.aws.clients import Clients, connect
     from planner.aws.inventory import discover
+    from planner.aws.observation import Observation, observe, reopen
+    from planner.aws.transfer import PullReport, pull
 
-__all__ = ["Clients", "connect", "discover"]
+__all__ = ["Clients", "Observation", "PullReport", "connect", "discover", "observe", "pull", "reopen"]
 
 _HOMES = {
     "Clients": "clients",
     "connect": "clients",
     "discover": "inventory",
+    "pull": "transfer",
+    "PullReport": "transfer",
+    "Observation": "observation",
+    "observe": "observation",
+    "reopen": "observation",
 }
 
 

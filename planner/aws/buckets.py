@@ -60,8 +60,10 @@ CLOUDWATCH_QUOTAS: Final = {
     "ListMetrics": Quota(25, 25),
     "DescribeAlarms": Quota(9, 9),
 }
-RECENT_DATAPOINTS: Final = Quota(180_000, 180_000)
-OLDER_DATAPOINTS: Final = Quota(396_000, 396_000)
+DATAPOINT_QUOTAS: Final = {
+    "recent datapoints": Quota(180_000, 180_000),
+    "older datapoints": Quota(396_000, 396_000),
+}
 
 
 class TokenBucket:

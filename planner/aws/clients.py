@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from planner.aws.buckets import CLOUDWATCH_QUOTAS, ECS_OPERATIONS, ECS_QUOTAS, TokenBucket
+from planner.aws.buckets import CLOUDWATCH_QUOTAS, DATAPOINT_QUOTAS, ECS_OPERATIONS, ECS_QUOTAS, TokenBucket
 from planner.terminal import BadInput
 
 MAX_ATTEMPTS: Final = 8
@@ -52,8 +52,9 @@ class Clients:
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._clock_offset_s: float | None = None
+        self.throttled_attempts = 0
         self.buckets: dict[str, TokenBucket] = {
-            name: TokenBucket(quota) for name, quota in (ECS_QUOTAS | CLOUDWATCH_QUOTAS).items()
+            name: TokenBucket(quota) for name, quota in (ECS_QUOTAS | CLOUDWATCH_QUOTAS | DATAPOINT_QUOTAS).items()
         }
 
     def get(self, service: str) -> Any:
@@ -114,11 +115,20 @@ class Clients:
             parsed = response[1] if response else None
             code = (parsed or {}).get("Error", {}).get("Code", "")
             if code in THROTTLES:
-                bucket = self.bucket(service, event_name.rsplit(".", 1)[-1])
-                if bucket is not None:
-                    bucket.throttled()
+                self._back_off(service, event_name.rsplit(".", 1)[-1])
 
         return note
+
+    def _back_off(self, service: str, operation: str) -> None:
+        """AWS throttled an attempt: slow down its bucket, and for datapoints their quota too."""
+        with self._lock:
+            self.throttled_attempts += 1
+        bucket = self.bucket(service, operation)
+        if bucket is not None:
+            bucket.throttled()
+        if (service, operation) == ("cloudwatch", "GetMetricData"):
+            for name in DATAPOINT_QUOTAS:
+                self.buckets[name].throttled()
 
     def _note_clock(self, http_response: Any = None, **_: Any) -> None:
         date = http_response.headers.get("Date") if http_response is not None else None

@@ -1,0 +1,414 @@
+"""The archive of metrics: Parquet files by cluster, metric and day, on a local disk or in S3.
+
+    cluster=<c>/metric=<m>/day=<YYYY-MM-DD>/<observed>-<digest>.parquet   the points (planner.metrics.parts)
+    cluster=<c>/_fetched/<observed>-<digest>.parquet                      what was read (planner.metrics.manifest)
+    cluster=<c>/_estate/<observed>-<digest>.json                          the estate as it stood
+
+Files only ever appear whole, and none is changed: an append adds files, a compaction adds one and then
+removes those that it holds. A reader, a second pull and a kill at any point therefore see a store that is
+readable; the merge rule of planner.metrics.blocks makes the order of events invisible.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Final, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from planner.metrics import manifest
+from planner.metrics.blocks import (
+    Block,
+    Rows,
+    collapse,
+    concatenate,
+    from_blocks,
+    from_points,
+    to_points,
+    without_superseded,
+)
+from planner.metrics.files import FileEntry, Files, digest, escape, unescape
+from planner.metrics.manifest import Fetched, Manifest
+from planner.metrics.parts import Part, to_parquet
+from planner.model import Estate
+from planner.terminal import BadInput
+from planner.units import SECONDS_PER_DAY
+
+T = TypeVar("T")
+
+READERS: Final = 4
+RETRIES: Final = 5
+"""A compaction may remove a file between listing and opening it; the reader then lists again."""
+CACHED_ENTRIES: Final = 200_000
+"""Index entries of opened parts kept in memory, about 40 MB."""
+PARTS_PER_DAY: Final = 4
+"""More parts than this in one metric and day are merged by `compact`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricStatus:
+    """What the store holds of one metric of one cluster."""
+
+    metric: str
+    resources: int
+    first_day: str
+    last_day: str
+    days: int
+    rows: int
+    size_bytes: int
+    periods_s: tuple[int, ...]
+    """More than one: the history has seams, over which percentiles must not be compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    cluster: str
+    metrics: tuple[MetricStatus, ...]
+    refusals: tuple[tuple[str, str, str], ...]
+    """(resource, metric, reason) of what could not be read."""
+
+
+class MetricStore:
+    """The archive below `root`: a folder or `s3://bucket/prefix`.
+
+    Safe for several writers and readers at once, in threads and in processes.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self._files = Files(root)
+        self._parts: OrderedDict[str, Part] = OrderedDict()
+        self._cached = 0
+
+    @property
+    def root(self) -> str:
+        return self._files.root
+
+    def clusters(self) -> list[str]:
+        return [_value(name) for name in self._files.folders("") if name.startswith("cluster=")]
+
+    # Writing
+
+    def append(self, cluster: str, points: pd.DataFrame, *, observed_at: datetime) -> None:
+        """Add METRIC_POINTS observed at one moment; points of a later observation win over earlier ones."""
+        observed_s = int(observed_at.timestamp())
+        for metric, rows in from_points(points, observed_s).items():
+            self._write(cluster, metric, rows)
+
+    def append_blocks(self, cluster: str, metric: str, blocks: Sequence[Block], observed_s: int) -> None:
+        """Add what a pull decoded, without building a table first."""
+        if blocks:
+            self._write(cluster, metric, from_blocks(blocks, observed_s))
+
+    def _write(self, cluster: str, metric: str, rows: Rows) -> None:
+        days = rows.timestamp_s // SECONDS_PER_DAY
+        for day in np.unique(days).tolist():
+            of_day = without_superseded(rows.take(np.flatnonzero(days == day)))
+            self._put(_folder(cluster, metric, int(day)), of_day)
+
+    def _put(self, folder: str, rows: Rows) -> str:
+        content = to_parquet(rows)
+        path = f"{folder}/{int(rows.observed_s.max()):012}-{digest(content)}.parquet"
+        self._files.write(path, content)
+        return path
+
+    def record(self, cluster: str, records: Sequence[Fetched]) -> None:
+        """Note what was read in full, or refused; call it after the points are appended."""
+        if records:
+            content = manifest.to_parquet(sorted(records))
+            newest = max(record.observed_s for record in records)
+            self._files.write(f"{_fetched(cluster)}/{newest:012}-{digest(content)}.parquet", content)
+
+    def save_estate(self, estate: Estate) -> None:
+        """Keep the estate, so that task sizes of the past stay known after ECS has forgotten them."""
+        from pydantic import TypeAdapter
+
+        content = TypeAdapter(Estate).dump_json(estate, indent=1)
+        stamp = int(estate.observed_at.timestamp())
+        self._files.write(f"{_estates(estate.cluster)}/{stamp:012}-{digest(content)}.json", content)
+
+    def compact(self, cluster: str, *, before: datetime | None = None) -> int:
+        """Merge days of many parts into one part each; returns how many parts were merged.
+
+        Days that ended before `before` are merged as soon as they have a second part.
+        """
+        merged = 0
+        settled_day = int(before.timestamp()) // SECONDS_PER_DAY if before else 0
+        for metric in self.metrics(cluster):
+            for day in self._days(cluster, metric):
+                parts = self._files.entries(_folder(cluster, metric, day))
+                if len(parts) > (1 if day < settled_day else PARTS_PER_DAY):
+                    merged += self._merge(_folder(cluster, metric, day), parts)
+        self._compact_manifest(cluster)
+        self._files.sweep()
+        return merged
+
+    def _merge(self, folder: str, parts: Sequence[FileEntry]) -> int:
+        try:
+            rows = concatenate([self._read_part(entry.path, None) for entry in parts])
+        except FileNotFoundError:
+            return 0  # another compaction was faster
+        path = self._put(folder, without_superseded(rows))
+        for entry in parts:
+            if entry.path != path:
+                self._files.delete(entry.path)
+        return len(parts)
+
+    def _compact_manifest(self, cluster: str) -> None:
+        entries = self._files.entries(_fetched(cluster))
+        if len(entries) <= PARTS_PER_DAY:
+            return
+        try:
+            records = [r for e in entries for r in manifest.from_parquet(self._files.read(e.path))]
+        except FileNotFoundError:
+            return
+        content = manifest.to_parquet(manifest.compacted(records))
+        newest = max(record.observed_s for record in records)
+        path = f"{_fetched(cluster)}/{newest:012}-{digest(content)}.parquet"
+        self._files.write(path, content)
+        for entry in entries:
+            if entry.path != path:
+                self._files.delete(entry.path)
+
+    # Reading
+
+    def metrics(self, cluster: str) -> list[str]:
+        folders = self._files.folders(_cluster(cluster))
+        return [_value(name) for name in folders if name.startswith("metric=")]
+
+    def read(
+        self,
+        cluster: str,
+        *,
+        resource: str | Collection[str] | None = None,
+        metrics: Iterable[str] | None = None,
+        start: datetime,
+        end: datetime,
+    ) -> pd.DataFrame:
+        """METRIC_POINTS with start <= timestamp < end, in the order of the table's key.
+
+        `resource` (one name or several) reads only what belongs to them. Points of several periods are all
+        returned; `planner.metrics.clean` keeps the finest. Raises BadInput for a cluster not in the store.
+        """
+        self._known(cluster)
+        resources = [resource] if isinstance(resource, str) else resource
+        wanted = self.metrics(cluster) if metrics is None else sorted(set(metrics))
+        window = int(start.timestamp()), int(end.timestamp())
+        return to_points({metric: self._rows(cluster, metric, resources, window) for metric in wanted})
+
+    def _rows(self, cluster: str, metric: str, resources: Collection[str] | None, window: tuple[int, int]) -> Rows:
+        first, last = window[0] // SECONDS_PER_DAY, (window[1] - 1) // SECONDS_PER_DAY
+        folders = [
+            f"{_metric(cluster, metric)}/{name}" for name in self._day_folders(cluster, metric, first, last)
+        ]
+
+        def of_day(folder: str) -> Rows:
+            return _again(
+                lambda: concatenate([self._read_part(e.path, resources) for e in self._files.entries(folder)])
+            )
+
+        with ThreadPoolExecutor(READERS) as pool:
+            rows = collapse(concatenate(pool.map(of_day, folders)))
+        inside = (rows.timestamp_s >= window[0]) & (rows.timestamp_s < window[1])
+        return rows if inside.all() else rows.take(np.flatnonzero(inside))
+
+    def _part(self, path: str) -> Part:
+        known = self._parts.get(path)
+        if known is None:
+            with self._files.open(path) as source:
+                known = Part(source)
+            self._parts[path] = known
+            self._cached += len(known.index)
+            while self._cached > CACHED_ENTRIES and len(self._parts) > 1:
+                _, oldest = self._parts.popitem(last=False)
+                self._cached -= len(oldest.index)
+        return known
+
+    def _read_part(self, path: str, resources: Collection[str] | None) -> Rows:
+        part = self._part(path)
+        if resources is not None and not any(name in part.index for name in resources):
+            return concatenate([])
+        with self._files.open(path) as source:
+            return part.read(source, resources)
+
+    def manifest(self, cluster: str) -> Manifest:
+        """Everything that was ever read of a cluster."""
+
+        def read() -> Manifest:
+            entries = self._files.entries(_fetched(cluster))
+            return Manifest([r for e in entries for r in manifest.from_parquet(self._files.read(e.path))])
+
+        return _again(read)
+
+    def estates(self, cluster: str) -> list[Estate]:
+        """The estates kept with each pull, oldest first."""
+        from pydantic import TypeAdapter
+
+        entries = self._files.entries(_estates(cluster))
+        return [TypeAdapter(Estate).validate_json(self._files.read(entry.path)) for entry in entries]
+
+    def latest_estate(self, cluster: str) -> Estate:
+        """The newest estate, with the deployments of all estates; BadInput where none was kept."""
+        from planner.metrics.history import with_known_deployments
+
+        self._known(cluster)
+        found = self.estates(cluster)
+        if not found:
+            raise BadInput(f"The store {self.root!r} holds no estate of {cluster!r}: run `planner pull` first.")
+        return with_known_deployments(found)
+
+    # Coverage
+
+    def coverage(self, cluster: str) -> pd.DataFrame:
+        """One row a resource, metric and day: how much of the day the store holds.
+
+        Columns: resource, metric, day (YYYY-MM-DD), rows, covered (share of the day, 0 to 1), finest_s and
+        coarsest_s (periods of the points; they differ on a day with a seam).
+        """
+        self._known(cluster)
+        found = [
+            (resource, metric, _date(day), *held)
+            for metric in self.metrics(cluster)
+            for day in self._days(cluster, metric)
+            for resource, held in sorted(self._held(cluster, metric, day).items())
+        ]
+        columns = ["resource", "metric", "day", "rows", "covered", "finest_s", "coarsest_s"]
+        return pd.DataFrame(found, columns=columns)
+
+    def _held(self, cluster: str, metric: str, day: int) -> dict[str, tuple[int, float, int, int]]:
+        """Resource -> (rows, share of the day covered, finest, coarsest period), from footers alone.
+
+        Where several parts or periods hold the same minutes, the rows themselves are counted.
+        """
+
+        def parts() -> list[tuple[str, Part]]:
+            entries = self._files.entries(_folder(cluster, metric, day))
+            return [(entry.path, self._part(entry.path)) for entry in entries]
+
+        opened = _again(parts)
+        holders: dict[str, list[str]] = defaultdict(list)
+        found: dict[str, tuple[int, float, int, int]] = {}
+        for path, part in opened:
+            for resource in part.index:
+                holders[resource].append(path)
+                place = part.place(resource)
+                if place is not None:
+                    share = min(1.0, place.covered_s / SECONDS_PER_DAY)
+                    found[resource] = (place.rows, share, place.finest_s, place.coarsest_s)
+        several = [r for r, paths in holders.items() if len(paths) > 1 or found[r][2] != found[r][3]]
+        if several:
+            window = day * SECONDS_PER_DAY, (day + 1) * SECONDS_PER_DAY
+            found |= _counted(self._rows(cluster, metric, several, window))
+        return found
+
+    def status(self, cluster: str) -> StoreStatus:
+        """What the store holds of a cluster, by metric, and what could not be read."""
+        held = self.coverage(cluster)
+        sizes = {
+            metric: sum(e.size_bytes for e in self._files.entries(_metric(cluster, metric), recursive=True))
+            for metric in self.metrics(cluster)
+        }
+        refusals = self.manifest(cluster).refusals()
+        return StoreStatus(
+            cluster,
+            tuple(
+                _metric_status(str(name), of_metric, sizes.get(str(name), 0))
+                for name, of_metric in held.groupby("metric", sort=True)
+            ),
+            tuple((resource, metric, reason) for (resource, metric), reason in refusals.items()),
+        )
+
+    def _known(self, cluster: str) -> None:
+        known = self.clusters()
+        if cluster not in known:
+            there = f"it holds {', '.join(known)}" if known else "it is empty"
+            raise BadInput(
+                f"The store {self.root!r} holds no cluster {cluster!r}: {there}; run `planner pull` first."
+            )
+
+    def _days(self, cluster: str, metric: str) -> list[int]:
+        return [_day_number(name) for name in self._day_folders(cluster, metric)]
+
+    def _day_folders(
+        self, cluster: str, metric: str, first: int | None = None, last: int | None = None
+    ) -> list[str]:
+        names = [n for n in self._files.folders(_metric(cluster, metric)) if n.startswith("day=")]
+        low = f"day={_date(first)}" if first is not None else ""
+        high = f"day={_date(last)}" if last is not None else "day=~"
+        return [name for name in names if low <= name <= high]
+
+
+def _again(read: Callable[[], T]) -> T:
+    """`read()`, once more where a compaction removed a file between listing and opening it."""
+    for _ in range(RETRIES):
+        try:
+            return read()
+        except FileNotFoundError:
+            continue
+    return read()
+
+
+def _counted(rows: Rows) -> dict[str, tuple[int, float, int, int]]:
+    found: dict[str, tuple[int, float, int, int]] = {}
+    for code, name in enumerate(rows.names):
+        of_one = rows.take(np.flatnonzero(rows.resource == code))
+        if not len(of_one):
+            continue
+        periods = of_one.period_s
+        seconds = np.concatenate(
+            [np.arange(t, t + p, 60) for t, p in zip(of_one.timestamp_s.tolist(), periods.tolist(), strict=True)]
+        )
+        share = min(1.0, len(np.unique(seconds)) * 60 / SECONDS_PER_DAY)
+        found[name] = (len(of_one), share, int(periods.min()), int(periods.max()))
+    return found
+
+
+def _metric_status(metric: str, held: pd.DataFrame, size_bytes: int) -> MetricStatus:
+    periods = set(held["finest_s"]) | set(held["coarsest_s"])
+    return MetricStatus(
+        metric,
+        held["resource"].nunique(),
+        str(held["day"].min()),
+        str(held["day"].max()),
+        held["day"].nunique(),
+        int(held["rows"].sum()),
+        size_bytes,
+        tuple(sorted(int(period) for period in periods)),
+    )
+
+
+def _cluster(cluster: str) -> str:
+    return f"cluster={escape(cluster)}"
+
+
+def _metric(cluster: str, metric: str) -> str:
+    return f"{_cluster(cluster)}/metric={escape(metric)}"
+
+
+def _folder(cluster: str, metric: str, day: int) -> str:
+    return f"{_metric(cluster, metric)}/day={_date(day)}"
+
+
+def _fetched(cluster: str) -> str:
+    return f"{_cluster(cluster)}/_fetched"
+
+
+def _estates(cluster: str) -> str:
+    return f"{_cluster(cluster)}/_estate"
+
+
+def _value(folder: str) -> str:
+    return unescape(folder.split("=", 1)[1])
+
+
+def _date(day: int) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)).date().isoformat()
+
+
+def _day_number(folder: str) -> int:
+    return (date.fromisoformat(folder.split("=", 1)[1]) - date(1970, 1, 1)).days

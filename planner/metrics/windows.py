@@ -1,0 +1,114 @@
+"""Half-open time windows in whole seconds, and what CloudWatch still has of them.
+
+A window is `(start_s, end_s)`, seconds since 1970, `start_s` inside and `end_s` outside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from planner.terminal import BadInput
+from planner.units import DAYS_PER_WEEK, SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
+
+Window = tuple[int, int]
+
+LATE_S: Final = 2 * SECONDS_PER_HOUR
+"""Datapoints may arrive up to 2 hours late (CloudWatch user guide, "Publish custom metrics"), so what was
+read of the last 2 hours before the moment of reading is read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """CloudWatch keeps points of `period_s` for `kept_s` (CloudWatch user guide, "Metrics retention")."""
+
+    period_s: int
+    kept_s: int
+
+
+TIERS: Final = (
+    Tier(60, 15 * SECONDS_PER_DAY),
+    Tier(300, 63 * SECONDS_PER_DAY),
+    Tier(3600, 455 * SECONDS_PER_DAY),
+)
+
+
+def union(windows: Iterable[Window]) -> list[Window]:
+    """Sorted, disjoint, non-touching windows that cover the same seconds."""
+    merged: list[Window] = []
+    for start, end in sorted(w for w in windows if w[0] < w[1]):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def subtract(window: Window, covered: Sequence[Window]) -> list[Window]:
+    """The parts of `window` that no window of `covered` covers."""
+    left: list[Window] = []
+    start, end = window
+    for covered_start, covered_end in union(covered):
+        if covered_end <= start:
+            continue
+        if covered_start >= end:
+            break
+        if covered_start > start:
+            left.append((start, covered_start))
+        start = max(start, covered_end)
+    if start < end:
+        left.append((start, end))
+    return left
+
+
+def settled(window: Window, observed_s: int) -> Window:
+    """The part of a window read at `observed_s` in which no late datapoint can arrive any more."""
+    return window[0], min(window[1], observed_s - LATE_S)
+
+
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(min|m|h|d|w)")
+_UNIT_S: Final = {
+    "min": SECONDS_PER_MINUTE,
+    "m": SECONDS_PER_MINUTE,
+    "h": SECONDS_PER_HOUR,
+    "d": SECONDS_PER_DAY,
+    "w": DAYS_PER_WEEK * SECONDS_PER_DAY,
+}
+
+
+def duration_s(text: str) -> int:
+    """Seconds of "90min", "12h", "14d" or "2w". Raises BadInput for anything else."""
+    found = _DURATION.fullmatch(text.strip().lower())
+    if found is None or float(found[1]) <= 0:
+        raise BadInput(f"{text!r} is not a duration: write e.g. 90min, 12h, 14d or 2w.")
+    return round(float(found[1]) * _UNIT_S[found[2]])
+
+
+def floor(moment_s: int, step_s: int) -> int:
+    return moment_s // step_s * step_s
+
+
+def ceil(moment_s: int, step_s: int) -> int:
+    return -(-moment_s // step_s) * step_s
+
+
+def tiers(window: Window, now_s: int, finest_s: int = 60) -> tuple[list[tuple[int, Window]], Window | None]:
+    """Split `window` by the finest period that CloudWatch still keeps at `now_s`.
+
+    Returns (period_s, window) from the newest to the oldest, and the part that is forgotten for good. The
+    border of a finer tier is rounded up to the next coarser period, so that no coarse point is cut in two.
+    The newest end is rounded down to whole periods: a period still running is not read.
+    """
+    kept = [tier for tier in TIERS if tier.period_s >= finest_s]
+    found: list[tuple[int, Window]] = []
+    end = floor(min(window[1], now_s), kept[0].period_s)
+    for tier, coarser in zip(kept, [*kept[1:], kept[-1]], strict=True):
+        oldest = ceil(now_s - tier.kept_s, coarser.period_s)
+        start = max(floor(window[0], tier.period_s), oldest)
+        if start < end:
+            found.append((tier.period_s, (start, end)))
+            end = start
+    forgotten = (window[0], min(end, window[1])) if window[0] < end else None
+    return found, forgotten
