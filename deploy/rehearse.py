@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -71,7 +72,7 @@ def rehearse(out: Path, say: Say, *, seed: int = 0) -> Rehearsal:
         sandbox.load_sample(seed=seed)
         environment = {**os.environ, **sandbox.environment()}
         say("Pulling metrics, planning, writing the report")
-        made = _report(out, sandbox, environment, Path(scratch))
+        made = _report(out, sandbox, environment)
         run = Path(made["run"])
         say("Emitting the configuration")
         _notebook("emit", run, {"plan": str(run / "plan.json"), "out": str(run / "config")}, environment)
@@ -86,11 +87,13 @@ def rehearse(out: Path, say: Say, *, seed: int = 0) -> Rehearsal:
     )
 
 
-def _report(out: Path, sandbox: Sandbox, environment: Mapping[str, str], scratch: Path) -> dict[str, Any]:
+def _report(out: Path, sandbox: Sandbox, environment: Mapping[str, str]) -> dict[str, Any]:
     """`planner report` on the sandbox. The store starts empty: other rehearsals are other estates."""
+    store = out / "rehearsal-store"
+    shutil.rmtree(store, ignore_errors=True)
     arguments = [
         "report", "--cluster", CLUSTER, "--region", sandbox.region, "--since", "15d",
-        "--as-of", sandbox.now.isoformat(), "--store", str(scratch / "store"), "--out", str(out),
+        "--as-of", sandbox.now.isoformat(), "--store", str(store), "--out", str(out),
     ]  # fmt: skip
     answer: dict[str, Any] = json.loads(_program("planner", [*arguments, "--json"], environment))
     return answer

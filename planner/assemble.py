@@ -61,7 +61,6 @@ class Made:
     fixed: FixedLines
     today: tuple[CostLine, ...]
     excluded: tuple[Rejection, ...]
-    usage: pd.DataFrame
     points: pd.DataFrame
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -22,7 +22,7 @@ from planner.decide import Decision, Limits, Option, Undecided, decide
 from planner.documents import PlanDocument
 from planner.estate_cost import daemons_of, fixed_lines, today_lines, today_option, zones_of
 from planner.frames import PlanTables
-from planner.model import Architecture, Estate, Rejection, Resources
+from planner.model import Architecture, Estate, Rejection, Resources, Service
 from planner.prices import PriceBook, catalogue
 from planner.settings import Settings
 from planner.terminal import Refusal
@@ -38,6 +38,7 @@ from planner.workloads import (
 )
 
 Progress = Callable[[str], None]
+Settled = TypeVar("Settled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,36 @@ class Unplannable:
     reason: str
 
 
-def settled(outcome: Planned | Unplannable) -> Planned:
-    """The plan, or a Refusal with the reason: for notebooks and commands, where no plan ends the run."""
+def settled(outcome: Settled | Unplannable) -> Settled:
+    """The outcome, or a Refusal with the reason: for notebooks and commands, where no plan ends the run."""
     if isinstance(outcome, Unplannable):
         raise Refusal(outcome.reason)
     return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """An estate with its history cleaned and turned into demand once; plans for many settings follow from it."""
+
+    estate: Estate
+    as_of: datetime
+    clean: pd.DataFrame
+    cleaning: metrics.CleaningReport
+    usage: pd.DataFrame
+    demand: pd.DataFrame
+    grid: TimeGrid
+
+
+def study(estate: Estate, points: pd.DataFrame, as_of: datetime) -> Study | Unplannable:
+    """Clean the points (frames.METRIC_POINTS) before `as_of` and turn them into demand."""
+    clean, cleaning = metrics.clean(points[points["timestamp"] < pd.Timestamp(as_of)], estate)
+    usage = metrics.usage(clean, estate)
+    if usage.empty:
+        return Unplannable(
+            f"Cluster {estate.cluster} has no CPU metrics of any service before {as_of:%Y-%m-%d %H:%M} UTC: "
+            "check the cluster's name and Region, or wait until its services have run for two days."
+        )
+    return Study(estate, as_of, clean, cleaning, usage, demand_stage.demand(usage), grid_of(usage, as_of))
 
 
 def plan(
@@ -68,43 +94,76 @@ def plan(
     book: PriceBook,
     on_progress: Progress = lambda _what: None,
 ) -> Planned | Unplannable:
-    """Plan one estate from its metric points (frames.METRIC_POINTS) up to `as_of`.
+    """Plan one estate from its metric points up to `as_of`.
 
     Raises nothing for what an estate may hold; what cannot be planned is an Unplannable with the reason.
     """
+    on_progress("Cleaning the metrics")
+    studied = study(estate, points, as_of)
+    if isinstance(studied, Unplannable):
+        return studied
+    workloads = workloads_of(studied, settings, on_progress)
+    if isinstance(workloads, Unplannable):
+        return workloads
+    return plan_workloads(studied, workloads, settings, book, on_progress)
+
+
+def workloads_of(
+    studied: Study, settings: Settings, on_progress: Progress = lambda _what: None
+) -> tuple[Workload, ...] | Unplannable:
+    """What each service needs under `settings`, in the order of the estate; daemons are left out."""
+    planned: list[Workload] = []
+    refused: list[TooLittleHistory] = []
+    estate = studied.estate
+    unknown = sorted(set(settings.keep) - {s.name for s in estate.services})
+    if unknown:
+        return Unplannable(f"keep names {', '.join(unknown)}, which cluster {estate.cluster} does not have.")
+    for service in estate.services:
+        if service.scheduling_strategy == "DAEMON":
+            continue
+        on_progress(f"Choosing thresholds of {service.name}")
+        found = _workload(studied, service, settings)
+        if isinstance(found, TooLittleHistory):
+            refused.append(found)
+        else:
+            planned.append(found)
+    return Unplannable(_too_little(refused, settings)) if refused else tuple(planned)
+
+
+def _workload(studied: Study, service: Service, settings: Settings) -> Workload | TooLittleHistory:
+    mine = studied.usage[studied.usage["service"] == service.name]
+    if service.name in settings.keep:
+        used = by_minute(mine, "cpu_used_vcpu", studied.grid)
+        return kept_workload(service, used, settings, studied.grid)
+    demand = studied.demand[studied.demand["service"] == service.name]
+    return plan_workload(service, mine, demand, settings, studied.grid)
+
+
+def plan_workloads(
+    studied: Study,
+    workloads: tuple[Workload, ...],
+    settings: Settings,
+    book: PriceBook,
+    on_progress: Progress = lambda _what: None,
+) -> Planned | Unplannable:
+    """Fleets, cost and decision for workloads that are known."""
     try:
-        return _plan(estate, points, as_of, settings, book, on_progress)
+        return _plan_workloads(studied, workloads, settings, book, on_progress)
     except MissingPrice as missing:
         return Unplannable(
             f"Something that runs has no price ({missing}), so today's cost would be wrong: "
-            f"refresh the price book with `planner prices refresh --region {estate.region}`."
+            f"refresh the price book with `planner prices refresh --region {studied.estate.region}`."
         )
 
 
-def _plan(
-    estate: Estate,
-    points: pd.DataFrame,
-    as_of: datetime,
-    settings: Settings,
-    book: PriceBook,
-    on_progress: Progress,
+def _plan_workloads(
+    studied: Study, workloads: tuple[Workload, ...], settings: Settings, book: PriceBook, on_progress: Progress
 ) -> Planned | Unplannable:
-    on_progress("Cleaning the metrics")
-    clean, cleaning = metrics.clean(points[points["timestamp"] < pd.Timestamp(as_of)], estate)
-    usage = metrics.usage(clean, estate)
-    if usage.empty:
-        return Unplannable(
-            f"Cluster {estate.cluster} has no CPU metrics of any service before {as_of:%Y-%m-%d %H:%M} UTC: "
-            "check the cluster's name and Region, or wait until its services have run for two days."
-        )
-    grid = grid_of(usage, as_of)
-    workloads = _workloads(estate, usage, settings, grid, on_progress)
-    if isinstance(workloads, Unplannable):
-        return workloads
+    estate = studied.estate
     offers, excluded = _offers(estate, workloads, settings, book)
     if refused := impossible(workloads, offers):
         return Unplannable("; ".join(f"{r.what}: {r.reason}" for r in refused) + ".")
-    fixed = fixed_lines(estate, clean, workloads, book)
+    fixed = fixed_lines(estate, studied.clean, workloads, book)
     search = Search(offers, zones_of(estate), settings, fixed.usd_per_hour)
     found = search_fleets(workloads, search, lambda: on_progress("Replaying fleets"))
     decided = _decide(estate, workloads, found, settings, book, fixed.usd_per_hour)
@@ -113,38 +172,11 @@ def _plan(
     chosen = next(c for c in found if c.option.name == decided.chosen.name)
     on_progress("Proving the packing")
     made = Made(
-        estate, as_of, settings, book, grid, tuple(workloads), chosen, decided, search, fixed,
-        today_lines(estate, workloads, book), (*excluded, *fixed.excluded), usage, clean,
+        estate, studied.as_of, settings, book, studied.grid, workloads, chosen, decided, search, fixed,
+        today_lines(estate, workloads, book), (*excluded, *fixed.excluded), studied.clean,
     )  # fmt: skip
     document = assemble(made)
-    return Planned(document, plan_pictures.tables(made, document, cleaning))
-
-
-def _workloads(
-    estate: Estate, usage: pd.DataFrame, settings: Settings, grid: TimeGrid, on_progress: Progress
-) -> list[Workload] | Unplannable:
-    demand = demand_stage.demand(usage)
-    planned: list[Workload] = []
-    refused: list[TooLittleHistory] = []
-    unknown = sorted(set(settings.keep) - {s.name for s in estate.services})
-    if unknown:
-        return Unplannable(f"keep names {', '.join(unknown)}, which cluster {estate.cluster} does not have.")
-    for service in estate.services:
-        if service.scheduling_strategy == "DAEMON":
-            continue
-        on_progress(f"Choosing thresholds of {service.name}")
-        mine = usage[usage["service"] == service.name]
-        if service.name in settings.keep:
-            planned.append(kept_workload(service, by_minute(mine, "cpu_used_vcpu", grid), settings, grid))
-            continue
-        found = plan_workload(service, mine, demand[demand["service"] == service.name], settings, grid)
-        if isinstance(found, TooLittleHistory):
-            refused.append(found)
-        else:
-            planned.append(found)
-    if refused:
-        return Unplannable(_too_little(refused, settings))
-    return planned
+    return Planned(document, plan_pictures.tables(made, document, studied.cleaning))
 
 
 def _too_little(refused: list[TooLittleHistory], settings: Settings) -> str:
@@ -157,7 +189,7 @@ def _too_little(refused: list[TooLittleHistory], settings: Settings) -> str:
 
 
 def _offers(
-    estate: Estate, workloads: list[Workload], settings: Settings, book: PriceBook
+    estate: Estate, workloads: tuple[Workload, ...], settings: Settings, book: PriceBook
 ) -> tuple[tuple[Any, ...], tuple[Rejection, ...]]:
     """The instance types to consider; live registered resources win over the table's estimate."""
     wanted = set(settings.architectures) or {w.architecture for w in workloads} or {Architecture.X86_64}
@@ -174,7 +206,7 @@ def _offers(
 
 def _decide(
     estate: Estate,
-    workloads: list[Workload],
+    workloads: tuple[Workload, ...],
     found: list[FleetCandidate],
     settings: Settings,
     book: PriceBook,
