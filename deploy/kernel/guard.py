@@ -25,6 +25,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from deploy.kernel import integrity, network, operations, wire
+from deploy.kernel.credentials import chain_allows
 from deploy.kernel.refusals import GuardTampered, WriteRefused
 
 CALL, CALLED, SIGN, SEND, SENT, STATUS = (
@@ -35,6 +36,7 @@ TAMPERED = (
     "{what} was changed in this kernel, so the write guard can no longer vouch for anything: no AWS call is made "
     "until the kernel is restarted. Nothing was written."
 )
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 HINT = "Nothing was written. Writes are made only by %apply, step by step, from an approved bundle."
 
 
@@ -49,23 +51,29 @@ class Observed:
     reason: str = ""
 
 
-class Permit:
-    """What may write: judged in the thread that holds it, for as long as it does.
+Allows = Callable[[str, str, str, Mapping[str, Any]], str | None]
+"""(service, operation, region, parameters) -> None to let a call through, or the reason against it."""
 
-    `allows(service, operation, region, parameters)` gives None to let a call through or the reason against it.
-    """
 
-    def __init__(self, allows: Callable[[str, str, str, Mapping[str, Any]], str | None], verdict: str = "step"):
-        self.allows = allows
-        self.verdict = verdict
+@dataclass(frozen=True, slots=True)
+class _Permit:
+    """What may write: judged in the thread that holds it, for as long as it does."""
+
+    verdict: str
+    allows: Allows
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
     """What the kernel keeps of an installed guard. Cells cannot use it: it asks for an open run of its own."""
 
-    permit: Callable[[Permit], Any]
-    """A context manager: the permit holds in this thread inside it."""
+    credentials: Callable[[], Any]
+    """A context manager: inside it, in this thread, the calls that get credentials pass."""
+    run: Callable[..., Any]
+    """A context manager: inside it, in this thread, the steps of a run pass. Its arguments are the evidence, which
+    `install`'s `evidence` judges; without good evidence it raises and nothing passes."""
+    control: Callable[[], Any]
+    """A context manager: inside it, in this thread, a sandbox on loopback may be told to let time pass."""
     remember_endpoint: Callable[[str, int], None]
     """Say that (host, port) stands for AWS: a sandbox. Endpoints of clients are remembered by themselves."""
     status: Callable[[], str | None]
@@ -75,24 +83,27 @@ class Guard:
 class _Thread:
     """What is under way in one thread."""
 
-    __slots__ = ("calls", "permits", "sending")
+    __slots__ = ("calls", "control", "permits", "sending")
 
     def __init__(self) -> None:
         self.calls: list[wire.Expected] = []
-        self.permits: list[Permit] = []
+        self.permits: list[_Permit] = []
         self.sending = 0
+        self.control = 0
 
 
-def install(observe: Callable[[Observed], None]) -> Guard:
+def install(observe: Callable[[Observed], None], evidence: Callable[..., Allows] | None = None) -> Guard:
     """Put the guard in place for the rest of this process's life; it cannot be taken out again.
 
-    `observe` is told of every judged call; it must be quick and must not call AWS.
+    `observe` is told of every judged call; it must be quick and must not call AWS. `evidence` judges what `run` is
+    given: it raises, or returns what the run allows. Without it no write ever passes.
     """
-    entries = integrity.install_entry_points()
-    return _decider(entries, observe)
+    return _decider(integrity.install_entry_points(), observe, evidence)
 
 
-def _decider(entries: integrity.EntryPoints, observe: Callable[[Observed], None]) -> Guard:
+def _decider(
+    entries: integrity.EntryPoints, observe: Callable[[Observed], None], evidence: Callable[..., Allows] | None
+) -> Guard:
     threads: dict[int, _Thread] = {}
     addresses: set[tuple[str, int]] = set()
     broken: list[str] = []
@@ -222,6 +233,8 @@ def _decider(entries: integrity.EntryPoints, observe: Callable[[Observed], None]
         if state.sending:
             return
         host, port = str(address[0]), address[1]
+        if state.control and host in LOOPBACK:
+            return
         if is_aws_host(host) or is_metadata_host(host) or (host, port) in addresses:
             leave(f"{host}:{port}")
 
@@ -229,6 +242,8 @@ def _decider(entries: integrity.EntryPoints, observe: Callable[[Observed], None]
         if here().sending:
             return
         host, port = connection.host, connection.port
+        if here().control and host in LOOPBACK and not looks_like_aws(bytes(data)):
+            return
         tunnel = getattr(connection, "_tunnel_host", None) or ""
         if is_aws_host(host) or is_aws_host(tunnel) or is_metadata_host(host) or (host, port) in addresses:
             leave(f"{host}:{port}")
@@ -259,16 +274,35 @@ def _decider(entries: integrity.EntryPoints, observe: Callable[[Observed], None]
             handler(*arguments)
 
     @contextmanager
-    def permit(granted: Permit) -> Iterator[None]:
+    def holding(permit: _Permit) -> Iterator[None]:
         state = here()
-        state.permits.append(granted)
+        state.permits.append(permit)
         try:
             yield
         finally:
-            state.permits.remove(granted)
+            state.permits.remove(permit)
+
+    chain = _Permit("credentials", chain_allows)
+
+    def run(*given: Any, **options: Any) -> Any:
+        if evidence is None:
+            raise WriteRefused(f"This process applies nothing. {HINT}")
+        changed = status()
+        if changed is not None:
+            raise GuardTampered(changed)
+        return holding(_Permit("step", evidence(*given, **options)))
+
+    @contextmanager
+    def control() -> Iterator[None]:
+        state = here()
+        state.control += 1
+        try:
+            yield
+        finally:
+            state.control -= 1
 
     def remember_endpoint(host: str, port: int) -> None:
-        names = {host, "127.0.0.1", "::1", "localhost"} if host in {"localhost", "127.0.0.1", "::1"} else {host}
+        names = LOOPBACK if host in LOOPBACK else {host}
         addresses.update((name, port) for name in names)
 
     def status() -> str | None:
@@ -277,4 +311,4 @@ def _decider(entries: integrity.EntryPoints, observe: Callable[[Observed], None]
         return str(answer[0]) if answer else None
 
     sys.addaudithook(hook)
-    return Guard(permit=permit, remember_endpoint=remember_endpoint, status=status)
+    return Guard(lambda: holding(chain), run, control, remember_endpoint, status)

@@ -218,3 +218,29 @@ def _names(namespace: Mapping[str, Any], label: str, names: tuple[str, ...]) -> 
     if len(names) == 1:
         return partial(map, namespace.__getitem__, names), (values,), (f"{label}.{names[0]}",)
     return partial(read, namespace), values, tuple(f"{label}.{name}" for name in names)
+
+
+def hold_library(packages: tuple[str, ...]) -> Callable[[], str | None]:
+    """Remember every function and method of our own loaded modules; the answer names one that was changed since.
+
+    A cell that replaced a part of `deploy` could make a step do something else: no run is opened then.
+    """
+    held: list[tuple[Mapping[str, Any], str, Any, str]] = []
+    for name, module in sorted(sys.modules.items()):
+        if name.split(".")[0] not in packages or module is None:
+            continue
+        held.append((sys.modules, name, module, f"sys.modules[{name!r}]"))
+        for attribute, value in list(vars(module).items()):
+            if callable(value) or isinstance(value, Mapping | frozenset):
+                held.append((vars(module), attribute, value, f"{name}.{attribute}"))
+            if isinstance(value, type) and value.__module__ == name:
+                held += [
+                    (vars(value), method, function, f"{name}.{attribute}.{method}")
+                    for method, function in vars(value).items()
+                    if callable(function)
+                ]
+
+    def changed() -> str | None:
+        return next((label for space, key, value, label in held if space.get(key) is not value), None)
+
+    return changed
