@@ -39,7 +39,7 @@ def tables(made: Made, document: PlanDocument, cleaning: CleaningReport) -> Plan
 
 def _local_hours(made: Made) -> np.ndarray:
     local = made.grid.index.tz_convert(made.settings.timezone)
-    return np.asarray(local.dayofweek * 24 + local.hour, np.int64)
+    return np.asarray(local.day_of_week * 24 + local.hour, np.int64)
 
 
 def _history(made: Made) -> pd.DataFrame:
@@ -53,7 +53,7 @@ def _history(made: Made) -> pd.DataFrame:
 def _planned(made: Made, document: PlanDocument) -> pd.DataFrame:
     hours = pd.date_range(made.grid.start, made.as_of, freq="h", tz="UTC", inclusive="left")
     local = hours.tz_convert(made.settings.timezone)
-    at = np.asarray(local.dayofweek * 24 + local.hour)
+    at = np.asarray(local.day_of_week * 24 + local.hour)
     parts = [
         pd.DataFrame({
             "service": d.service, "timestamp": hours,

@@ -69,7 +69,7 @@ def working_day(days: int, low: float, high: float, seed: int = 0) -> np.ndarray
     at = pd.date_range(AS_OF - pd.Timedelta(days=days), periods=days * 1440, freq="min", tz="UTC")
     hour = np.asarray(at.hour + at.minute / 60)
     shape = np.clip(np.minimum(hour - 6, 19 - hour), 0, 2) / 2
-    shape = np.where(np.asarray(at.dayofweek) < 5, shape, 0.1)
+    shape = np.where(np.asarray(at.day_of_week) < 5, shape, 0.1)
     noise = np.random.default_rng(seed).normal(1, 0.03, len(at))
     return np.clip((low + (high - low) * shape) * noise, 0, None)
 
