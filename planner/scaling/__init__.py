@@ -6,12 +6,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from planner.scaling.batch import Batch, replay_batch
+    from planner.scaling.choose import Infeasible, Tuned, tune
     from planner.scaling.documents import PolicyError, parse_policy, policy_schema, print_policy
     from planner.scaling.outcome import Outcome
     from planner.scaling.policies import Policy
     from planner.scaling.replay import DemandError, simulate
 
 _HOME = {
+    "Batch": "batch",
+    "Infeasible": "choose",
+    "Tuned": "choose",
+    "replay_batch": "batch",
+    "tune": "choose",
     "DemandError": "replay",
     "Outcome": "outcome",
     "Policy": "policies",
@@ -23,14 +30,19 @@ _HOME = {
 }
 
 __all__ = [
+    "Batch",
     "DemandError",
+    "Infeasible",
     "Outcome",
     "Policy",
     "PolicyError",
+    "Tuned",
     "parse_policy",
     "policy_schema",
     "print_policy",
+    "replay_batch",
     "simulate",
+    "tune",
 ]
 
 

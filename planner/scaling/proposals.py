@@ -86,6 +86,8 @@ class Tracker:
         self._per_target = metric_scale(settings.metric, policy) / settings.target
         ceiling = settings.metric_ceiling_percent
         self._ceiling = math.inf if ceiling is None else ceiling / settings.target
+        self._per_low = self._per_target / settings.low_alarm_factor
+        self._low_ceiling = self._ceiling / settings.low_alarm_factor
         self._high = Alarm(settings.high_datapoints)
         self._low = Alarm(settings.low_datapoints)
         self._high_calls, self._low_calls = Invocations(), Invocations()
@@ -97,9 +99,9 @@ class Tracker:
                 self._high.add(None)
                 self._low.add(None)
                 continue
-            needed = self._tasks_at_target(point)
-            self._high.add(exceeds(needed, point.running))
-            self._low.add(falls_below(needed / self.settings.low_alarm_factor, point.running))
+            low = min(point.load * self._per_low, point.running * self._low_ceiling)
+            self._high.add(exceeds(self._tasks_at_target(point), point.running))
+            self._low.add(falls_below(low, point.running))
             self._latest = point
 
     def _tasks_at_target(self, point: Datapoint) -> float:
@@ -127,7 +129,7 @@ class Tracker:
     def _proportional(self, capacity: int) -> int:
         """[O] ceil(capacity * metric / target)."""
         needed = self._tasks_at_target(self._latest)
-        if self.settings.capacity_basis is CapacityBasis.RUNNING:
+        if self.settings.capacity_basis is CapacityBasis.RUNNING or capacity == self._latest.running:
             return whole(needed)
         return whole(capacity * needed / self._latest.running)
 

@@ -183,6 +183,7 @@ class _Replay:
         for tick in range(minutes * self.ticks_per_minute):
             self._tick(tick, seen)
         needed = np.array([0 if d != d else whole(d / (self.policy.task_vcpu * utilisation)) for d in self.demand])
+        seen.tasks /= self.ticks_per_minute
         trajectory = Trajectory(
             demand_vcpu=self.demand,
             tasks=seen.tasks,
@@ -237,7 +238,7 @@ class _Replay:
     def _meet_demand(self, tick: int, minute: int, running: int, seen: _Recorded) -> None:
         demand = float(self.demand[minute])
         share_of_minute = 1 / self.ticks_per_minute
-        seen.tasks[minute] += self.tasks.placed * share_of_minute
+        seen.tasks[minute] += self.tasks.placed
         seen.running[minute] = min(seen.running[minute], running)
         seen.desired[minute] = self.scaler.desired
         seen.instances[minute] = 0 if self.group is None else max(seen.instances[minute], self.group.size)

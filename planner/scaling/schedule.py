@@ -43,7 +43,7 @@ class At:
 
 def parse(expression: str, timezone: str = "UTC") -> Cron | Rate | At:
     """Read one schedule expression; raises ValueError with a sentence that names the rule it breaks."""
-    zone = _zone(timezone)
+    zone = zone_of(timezone)
     found = re.fullmatch(r"\s*(cron|rate|at)\((.*)\)\s*", expression)
     if not found:
         raise ValueError(f"schedule {expression!r} is not cron(...), rate(...) or at(...)")
@@ -53,7 +53,7 @@ def parse(expression: str, timezone: str = "UTC") -> Cron | Rate | At:
     return _rate(body) if kind == "rate" else _at(body, zone)
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

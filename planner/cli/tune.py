@@ -1,0 +1,174 @@
+"""`planner tune`: choose scaling thresholds that hold on weeks nobody has seen, from a demand file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from planner import terminal
+
+if TYPE_CHECKING:
+    from planner.scaling import Infeasible, Tuned
+    from planner.scaling.demand_file import Demand
+
+FRONTIER_SHOWN = 12
+
+
+def register(app: typer.Typer) -> None:
+    app.command("tune")(run)
+
+
+def run(
+    demand: Annotated[Path, typer.Argument(help="CSV with the columns timestamp,vcpu, one row a minute.")],
+    task_vcpu: Annotated[float, typer.Option(help="vCPU of one task.")],
+    slo: Annotated[float, typer.Option(help="Share of minutes that must stay within --utilisation.")] = 0.999,
+    utilisation: Annotated[
+        float, typer.Option(help="A minute violates when demand over running capacity exceeds this share.")
+    ] = 0.8,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Use only demand from before this moment (ISO 8601).")
+    ] = None,
+    timezone: Annotated[
+        str, typer.Option(help="IANA time zone of the working hours, e.g. Europe/London.")
+    ] = "UTC",
+    maximum: Annotated[
+        int | None, typer.Option("--max", help="Most tasks there may be; default: the ECS quota.")
+    ] = None,
+    high_resolution: Annotated[
+        bool, typer.Option("--high-resolution", help="Track 20-second metrics (extra CloudWatch charge).")
+    ] = False,
+    usd_per_task_hour: Annotated[
+        float | None, typer.Option(help="Price of a running task; cost is in task-hours without it.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the drawn weeks behind the intervals.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Choose the cheapest scaling policy expected to keep an objective on unseen weeks."""
+    from planner.cli.simulate import check_share, load_demand
+
+    check_share(utilisation, "--utilisation")
+    check_share(slo, "--slo")
+    if not 0 < task_vcpu <= 192:
+        raise terminal.BadInput(f"--task-vcpu must be above 0 and at most 192, not {task_vcpu:g}.")
+    if maximum is not None and maximum < 1:
+        raise terminal.BadInput(f"--max must be at least 1, not {maximum}.")
+    known = _known(load_demand(demand), as_of)
+    result = _tune(
+        known,
+        task_vcpu=task_vcpu,
+        slo=slo,
+        utilisation=utilisation,
+        timezone=timezone,
+        maximum_tasks=maximum,
+        high_resolution=high_resolution,
+        usd_per_task_hour=usd_per_task_hour,
+        seed=seed,
+    )
+    document = _document(result, known)
+    if as_json:
+        terminal.print_json(document)
+    else:
+        _show(document, demand.name)
+    if document["infeasible"]:
+        raise typer.Exit(terminal.EXIT_REFUSED)
+
+
+def _known(demand: Demand, as_of: str | None) -> Demand:
+    from planner.scaling.demand_file import DemandFileError, parse_moment
+
+    if as_of is None:
+        return demand
+    try:
+        known = demand.before(parse_moment(as_of, "--as-of"))
+    except DemandFileError as problem:
+        raise terminal.BadInput(f"{problem}.") from None
+    if not len(known.vcpu):
+        raise terminal.BadInput(
+            f"No demand before --as-of {as_of}: the file starts at {demand.start.isoformat()}."
+        )
+    return known
+
+
+def _tune(known: Demand, *, timezone: str, **settings: Any) -> Tuned | Infeasible:
+    from planner.scaling import DemandError, tune
+    from planner.scaling.schedule import zone_of
+
+    try:
+        zone_of(timezone)
+        with terminal.progress(f"Choosing thresholds on {len(known.vcpu):,} minutes", 1.0) as advance:
+            return tune(known.vcpu, known.start, timezone=timezone, advance=advance, **settings)
+    except (DemandError, ValueError) as problem:
+        raise terminal.BadInput(f"{problem}.") from None
+
+
+def _document(result: Tuned | Infeasible, known: Demand) -> dict[str, Any]:
+    from planner.scaling import Tuned, print_policy
+
+    document: dict[str, Any] = {
+        "infeasible": not isinstance(result, Tuned),
+        "reason": result.reason,
+        "minutes": len(known.vcpu),
+        "candidates": result.candidates,
+        "frontier": [_point(point) for point in result.frontier],
+        "warnings": list(known.warnings),
+    }
+    if not isinstance(result, Tuned):
+        return document | {
+            "policy": None,
+            "attainment": result.best_attainment,
+            "floor_needed": result.floor_needed,
+        }
+    return document | {
+        "policy": print_policy(result.policy),
+        "attainment": result.attainment,
+        "attainment_interval": list(result.attainment_interval),
+        "cost": {
+            "task_hours_per_week": result.task_hours_per_week,
+            "task_hours_per_week_interval": list(result.task_hours_interval),
+            "usd_per_week": result.usd_per_week,
+        },
+    }
+
+
+def _point(point: Any) -> dict[str, Any]:
+    import dataclasses
+
+    return dataclasses.asdict(point)
+
+
+def _show(document: dict[str, Any], title: str) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = Console()
+    points = document["frontier"]
+    table = Table(title=escape(f"{title}: cost against attainment"))
+    for column in ("task-hours a week", "attainment", "target %", "scale-in cooldown s", "floor", "holds"):
+        table.add_column(column)
+    for point in points[:: max(1, len(points) // FRONTIER_SHOWN)]:
+        table.add_row(
+            f"{point['task_hours_per_week']:,.0f}",
+            f"{point['attainment']:.3%}",
+            f"{point['target']:g}",
+            f"{point['scale_in_cooldown_s']:g}",
+            f"{point['floor']} x {point['margin']:g}" if point["margin"] else "none",
+            "yes" if point["holds"] else "no",
+        )
+    shown.print(table)
+    shown.print(document["reason"], markup=False)
+    policy = document["policy"]
+    if policy is not None:
+        tracking = policy["target_tracking"][0]
+        cost = document["cost"]
+        low, high = cost["task_hours_per_week_interval"]
+        shown.print(
+            f"Track {tracking['target']:g} % CPU, {policy['min']} to {policy['max']} tasks, "
+            f"{len(policy.get('scheduled', []))} scheduled actions; {cost['task_hours_per_week']:,.0f} "
+            f"task-hours a week ({low:,.0f} to {high:,.0f}), attainment {document['attainment']:.3%}.",
+            markup=False,
+        )
+    for warning in document["warnings"]:
+        terminal.console().print(f"Warning: {warning}", markup=False)
