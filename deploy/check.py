@@ -16,7 +16,7 @@ def check(config: ConfigDocument, cloud: Cloud, preflight: Preflight | None = No
     observation = observe(config, cloud)
     checks = [*_requests(config), *_bases(config, observation)]
     if preflight is not None:
-        checks += preflight.checks(config)
+        checks += preflight.checks(config, observation.wanted)
     return tuple(checks)
 
 

@@ -126,7 +126,9 @@ class Cloud(Protocol):
 class Preflight(Protocol):
     """Questions about the account that come before an approval; each answers with checks."""
 
-    def checks(self, config: ConfigDocument) -> Sequence[Check]: ...
+    def checks(self, config: ConfigDocument, wanted: Mapping[str, Image | None]) -> Sequence[Check]:
+        """`wanted` is the resolved state by resource id."""
+        ...
 
 
 class Lock(Protocol):

@@ -107,11 +107,17 @@ def _group_request(line: FleetPlan) -> dict[str, Any]:
         "MinSize": line.min_size,
         "MaxSize": line.max_size,
         "DesiredCapacity": line.desired_size,
+        "$zones": sorted(line.zones),
+        "$room": {
+            "instance_type": line.instance_type,
+            "architecture": line.architecture.value,
+            "cpu_units": line.room.cpu_units,
+            "memory_mib": line.room.memory_mib,
+        },
     }
     if not line.exists:
         request |= {
             "$base": _id(ResourceType.CAPACITY_PROVIDER, _like(line)),
-            "$zones": sorted(line.zones),
             "LaunchTemplate": {"LaunchTemplateName": line.auto_scaling_group, "Version": "$Latest"},
         }
     return request
