@@ -23,6 +23,7 @@ from planner.cost.lines import (
     shown_cents,
     total,
 )
+from planner.cost.metered import cross_zone_line, metered_line, pull_line
 from planner.cost.money import Currency, convert, format_money
 from planner.cost.period import HourCost, Period, period_of, reconcile
 
@@ -41,6 +42,7 @@ __all__ = [
     "by_provider",
     "by_service",
     "convert",
+    "cross_zone_line",
     "fargate_lines",
     "fee_lines",
     "fleet_lines",
@@ -48,9 +50,11 @@ __all__ = [
     "format_money",
     "item_line",
     "lcus",
+    "metered_line",
     "monthly_cents",
     "per_instance_lines",
     "period_of",
+    "pull_line",
     "reconcile",
     "shown_cents",
     "split_by_service",

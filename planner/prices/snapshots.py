@@ -56,9 +56,7 @@ def names(folder: Path) -> list[str]:
     """Every snapshot in the folder, oldest first."""
     if not folder.is_dir():
         return []
-    return sorted(
-        path.name for path in folder.iterdir() if path.name[0] != "." and (path / MANIFEST).is_file()
-    )
+    return sorted(path.name for path in folder.iterdir() if path.name[0] != "." and (path / MANIFEST).is_file())
 
 
 def save(

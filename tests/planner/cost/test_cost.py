@@ -20,15 +20,18 @@ from planner.cost import (
     alb_lines,
     by_provider,
     by_service,
+    cross_zone_line,
     fargate_lines,
     fee_lines,
     fleet_lines,
     format_money,
     item_line,
     lcus,
+    metered_line,
     monthly_cents,
     per_instance_lines,
     period_of,
+    pull_line,
     reconcile,
     shown_cents,
     split_by_service,
@@ -170,6 +173,17 @@ def test_root_volumes_are_charged_by_the_month() -> None:
     lines = per_instance_lines(3, Price(0.0928, "GB-month", "test", "2022"), "root volume", Kind.STORAGE, 30)
 
     assert usd_per_month(total(lines)) == pytest.approx(3 * 30 * 0.0928)
+
+
+def test_metered_items_are_charged_by_the_month() -> None:
+    nat = metered_line("NAT", Kind.NETWORK, 500, Price(0.05, "GB", "test", "2026"))
+    zones = cross_zone_line(1000, Price(0.01, "GB", "test", "2026"))
+    # 40 queries pulled every 6 hours for 30 days are 4,800 metrics: 0.048 USD
+    pulls = pull_line(40, 120, Price(0.01, "1000 metrics requested", "test", "2026"))
+
+    assert monthly_cents([nat]) == [2500]  # 500 x 0.05
+    assert monthly_cents([zones]) == [2000]  # out and in: 2 x 1000 x 0.01
+    assert usd_per_month(pulls.usd_per_hour) == pytest.approx(0.048)
 
 
 # Sums

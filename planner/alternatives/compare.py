@@ -1,0 +1,108 @@
+"""All platforms side by side on one demand, and what would change their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from planner.alternatives.assumptions import Platform
+from planner.alternatives.evaluation import Evaluation
+from planner.alternatives.flips import Flip, flips
+from planner.alternatives.platforms import evaluate
+from planner.alternatives.question import Question
+from planner.alternatives.sensitivity import Bar, tornado
+from planner.cost import by_kind
+from planner.cost.export import as_record
+from planner.units import usd_per_month
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Evaluations, cheapest complete one first, then those with missing prices, then the refused."""
+
+    evaluations: tuple[Evaluation, ...]
+    flips: tuple[Flip, ...]
+    """For each other complete platform, every single change that would level it with the cheapest."""
+    tornado: tuple[Bar, ...]
+
+    @property
+    def cheapest(self) -> Evaluation | None:
+        """None where no platform is priced completely."""
+        first = self.evaluations[0]
+        return first if first.is_complete else None
+
+
+def compare(
+    question: Question,
+    platforms: Sequence[Platform] = tuple(Platform),
+    advance: Callable[[float], None] = lambda _amount: None,
+) -> Comparison:
+    """Evaluate every platform on the same demand and rank them."""
+    found = []
+    for platform in platforms:
+        found.append(evaluate(platform, question))
+        advance(1)
+    found.sort(key=_rank)
+    complete = [e for e in found if e.is_complete]
+    changes = [flip for other in complete[1:] for flip in flips(complete[0], other)]
+    return Comparison(tuple(found), tuple(changes), tornado(found))
+
+
+def _rank(evaluation: Evaluation) -> tuple[int, float, str]:
+    usd = evaluation.usd_per_hour
+    if usd is None:
+        return 2, 0.0, evaluation.platform.value
+    return (0 if evaluation.is_complete else 1), usd, evaluation.platform.value
+
+
+def as_document(comparison: Comparison) -> dict[str, Any]:
+    """The comparison for JSON."""
+    cheapest = comparison.cheapest
+    return {
+        "cheapest": cheapest.platform.value if cheapest else None,
+        "platforms": [_evaluation_record(e) for e in comparison.evaluations],
+        "flips": [
+            {"platform": f.challenger.value, "change": f.group, "factor": f.factor, "sentence": f.sentence}
+            for f in comparison.flips
+        ],
+        "sensitivity": [_bar_record(bar) for bar in comparison.tornado],
+    }
+
+
+def _evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
+    usd, infrastructure = evaluation.usd_per_hour, evaluation.infrastructure_usd_per_hour
+    return {
+        "platform": evaluation.platform.value,
+        "title": evaluation.title,
+        "complete": evaluation.is_complete,
+        "usd_per_hour": usd,
+        "usd_per_month": None if usd is None else usd_per_month(usd),
+        "infrastructure_usd_per_month": None if infrastructure is None else usd_per_month(infrastructure),
+        "usd_per_month_by_kind": {k: usd_per_month(v) for k, v in by_kind(evaluation.lines).items()},
+        "staff_hours_per_month": evaluation.staff_hours_per_month,
+        "migration_person_days": evaluation.migration_days,
+        "cannot": list(evaluation.cannot),
+        "re_evaluate": list(evaluation.re_evaluate),
+        "notes": list(evaluation.notes),
+        "not_priced": [{"what": r.what, "reason": r.reason} for r in evaluation.missing],
+        "refused": [{"what": r.what, "reason": r.reason} for r in evaluation.refused],
+        "lines": [as_record(line) for line in evaluation.lines],
+    }
+
+
+def _bar_record(bar: Bar) -> dict[str, Any]:
+    return {
+        "input": bar.input,
+        "range": [bar.low, bar.high],
+        "reason": bar.reason,
+        "cheapest_platform_usd_per_month": [
+            usd_per_month(bar.low_usd_per_hour),
+            usd_per_month(bar.high_usd_per_hour),
+        ],
+        "advantage_usd_per_month": [
+            usd_per_month(bar.low_advantage_usd_per_hour),
+            usd_per_month(bar.high_advantage_usd_per_hour),
+        ],
+        "cheapest_at": [bar.cheapest_at_low.value, bar.cheapest_at_high.value],
+    }
