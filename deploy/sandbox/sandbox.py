@@ -126,6 +126,12 @@ class Sandbox:
         """The store behind CloudWatch, to write series into directly."""
         return self.world.metrics_of(region or self.region)
 
+    def load_sample(self, seed: int = 0) -> None:
+        """Load the sample estate with 15 days of metrics (docs/guide/sandbox.md); takes a few seconds."""
+        from deploy.sandbox.sample.load import load
+
+        load(self, seed)
+
     def fault(self, service: str, operation: str, kind: Kind, *, nth: int = 1, times: int | None = 1) -> None:
         """Fail the `nth` call of `operation` from now on, `times` times (see deploy.sandbox.faults.Fault)."""
         with self.world.lock:

@@ -11,5 +11,11 @@ def own_services() -> dict[str, Any]:
     from deploy.sandbox.autoscaling import SandboxAutoScaling
     from deploy.sandbox.cloudwatch import SandboxCloudWatch
     from deploy.sandbox.ecs.api import SandboxEcs
+    from deploy.sandbox.scaling.api import SandboxScaling
 
-    return {"cloudwatch": SandboxCloudWatch, "ecs": SandboxEcs, "autoscaling": SandboxAutoScaling}
+    return {
+        "cloudwatch": SandboxCloudWatch,
+        "ecs": SandboxEcs,
+        "autoscaling": SandboxAutoScaling,
+        "applicationautoscaling": SandboxScaling,
+    }

@@ -6,6 +6,7 @@ handlers that answer requests find it here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from deploy.sandbox.series import MetricStore
 
 if TYPE_CHECKING:
     from deploy.sandbox.ecs.engine import Ecs
+    from deploy.sandbox.scaling.engine import Scaling
 
 ACCOUNT_ID = "123456789012"
 
@@ -29,9 +31,35 @@ class World:
     lock: RLock = field(default_factory=RLock)
     metrics: dict[str, MetricStore] = field(default_factory=dict)
     ecs: dict[str, Ecs] = field(default_factory=dict)
+    scaling: dict[str, Scaling] = field(default_factory=dict)
+    minutely: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def metrics_of(self, region: str) -> MetricStore:
         return self.metrics.setdefault(region, MetricStore())
+
+    def scaling_of(self, region: str) -> Scaling:
+        if region not in self.scaling:
+            from deploy.sandbox.scaling.engine import Scaling
+
+            self.scaling[region] = Scaling(self, region, ACCOUNT_ID)
+        return self.scaling[region]
+
+    def every_minute(self, name: str, action: Callable[[], None], first: bool = False) -> None:
+        """Run `action` at every whole minute from now on, once per name; `first` ones before the others."""
+        if not self.minutely:
+            self._plan_minute()
+        if name not in self.minutely:
+            self.minutely[name] = action
+            if first:
+                self.minutely = {name: action, **self.minutely}
+
+    def _plan_minute(self) -> None:
+        self.clock.call_at((self.clock.seconds // 60 + 1) * 60, self._minute)
+
+    def _minute(self) -> None:
+        for action in list(self.minutely.values()):
+            action()
+        self._plan_minute()
 
     def settle(self, service: str) -> None:
         """After a call: take up what it changed in other services, and run what is due now."""

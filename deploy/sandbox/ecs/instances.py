@@ -86,6 +86,7 @@ class Instances:
         """Take up instances that were launched and let go of those that left their group."""
         delay = self.ecs.delays.instance_boot if boot_s is None else boot_s
         present: set[str] = set()
+        self._associate()
         for name, group in self.groups().items():
             cluster = self._cluster_of(name, group)
             for state in group.instance_states:
@@ -98,6 +99,31 @@ class Instances:
             for instance in list(cluster.instances.values()):
                 if instance.ec2_id not in present:
                     self.leave(cluster, instance)
+
+    def _associate(self) -> None:
+        """Give instances that registered before their group's capacity provider to that provider."""
+        for cluster in self.ecs.by_name.values():
+            for instance in cluster.instances.values():
+                group = next((n for n, g in self.groups().items() if _holds(g, instance.ec2_id)), "")
+                provider = self.provider_of(group)
+                name = provider.name if provider and provider.name in cluster.capacity_providers else None
+                if instance.capacity_provider is None and name is not None:
+                    instance.capacity_provider = name
+                    cluster.scheduler.remove_instance(instance.instance_id)
+                    self._enter(cluster, instance)
+                    for task in cluster.tasks_on(instance.instance_id):
+                        cluster.scheduler.place_on(task.needs, instance.instance_id)
+
+    def _enter(self, cluster: Cluster, instance: Instance) -> None:
+        """Tell the placement engine of an instance."""
+        cluster.scheduler.add_instance(
+            instance.instance_id,
+            instance.registered,
+            zone=instance.zone,
+            instance_type=instance.instance_type,
+            architecture=instance.architecture,
+            attributes={**instance.attributes, PROVIDER_ATTRIBUTE: instance.capacity_provider or ""},
+        )
 
     def _plan_registration(self, cluster: Cluster, group: str, ec2_id: str, delay_s: float) -> None:
         if delay_s:
@@ -146,14 +172,7 @@ class Instances:
             "ecs.subnet-id": str(machine.subnet_id),
         }
         cluster.instances[instance_id] = instance
-        cluster.scheduler.add_instance(
-            instance_id,
-            resources,
-            zone=instance.zone,
-            instance_type=instance.instance_type,
-            architecture=architecture,
-            attributes={**instance.attributes, PROVIDER_ATTRIBUTE: instance.capacity_provider or ""},
-        )
+        self._enter(cluster, instance)
         self.ecs.rollouts.place_waiting(cluster)
 
     # leaving
@@ -301,6 +320,10 @@ def _resources(room: Resources, ports: list[str]) -> list[Document]:
         gpus = [f"GPU-{number}" for number in range(room.gpus)]
         answer.append({"name": "GPU", "type": "STRINGSET", "stringSetValue": gpus})
     return answer
+
+
+def _holds(group: Any, ec2_id: str) -> bool:
+    return any(state.instance.id == ec2_id for state in group.instance_states)
 
 
 def _text(user_data: Any) -> str:
