@@ -23,7 +23,7 @@ from planner.workloads import Workload, attainment, capacity_vcpu
 
 BEST_OVERALL = 5
 BEST_OF_OTHER_FAMILIES = 5
-TARGET_CAPACITIES = (100, 90, 75)
+TARGET_CAPACITIES = (100, 95, 90, 80, 70)
 """Percent; under 100 keeps spare instances, so tasks wait less for a boot."""
 STRATEGIES = ("spread:az,binpack:memory", "binpack:memory,spread:az")
 """Under a target capacity of 100, binpack must come before spread (ECS developer guide, cluster auto scaling)."""

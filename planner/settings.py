@@ -33,6 +33,7 @@ class Settings(BaseModel):
     architectures: tuple[Architecture, ...] = Field(default=(), description="Empty: what the images run on")
     families: tuple[str, ...] = Field(default=(), description="Instance families to consider; empty: all")
     max_instance_types: int = Field(default=1, ge=1, le=3, description="Auto Scaling groups to run at most")
+    min_tasks: int = Field(default=2, ge=1, description="Least tasks of a service behind a load balancer")
     resize_tasks: bool = Field(default=True, description="Propose task sizes from what tasks used")
     keep: tuple[str, ...] = Field(default=(), description="Services to leave exactly as they are")
     jvm_heaps_mib: dict[str, int] = Field(default_factory=dict, description="Heap size of JVM services by name")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ from planner.settings import Settings
 from planner.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE, CpuUnits, MiB, vcpu
 
 if TYPE_CHECKING:
-    from planner.scaling import Outcome, Policy
+    from planner.scaling import Outcome, Policy, Tuned
 
 FloatArray = NDArray[np.float64]
 CPU_METRIC: Final = "ECSServiceAverageCPUUtilization"
@@ -188,21 +188,44 @@ def choose_scaling(
     service: Service, wanted: FloatArray, task_vcpu: float, settings: Settings, grid: TimeGrid
 ) -> tuple[ScalingPlan, Outcome]:
     """Thresholds from the scaling stage; where target tracking cannot hold the objective, a fixed count."""
-    found = scaling_stage.tune(
-        wanted, grid.start, task_vcpu=task_vcpu, slo=settings.slo, utilisation=settings.utilisation,
-        timezone=settings.timezone,
-    )  # fmt: skip
+    try:
+        found = scaling_stage.tune(
+            wanted, grid.start, task_vcpu=task_vcpu, slo=settings.slo, utilisation=settings.utilisation,
+            timezone=settings.timezone, seed=settings.seed,
+        )  # fmt: skip
+    except ValueError as unusable:
+        return _fixed_count(service, wanted, task_vcpu, settings, grid, str(unusable))
     if isinstance(found, scaling_stage.Infeasible):
-        return _fixed_count(wanted, task_vcpu, settings, grid, found.reason)
-    return scaling_plan(service.name, found), found.outcome
+        return _fixed_count(service, wanted, task_vcpu, settings, grid, found.reason)
+    policy = with_least(found.policy, settings.min_tasks if service.target_group_arns else 0)
+    outcome = scaling_stage.simulate(wanted, grid.start, policy, utilisation=settings.utilisation)
+    return scaling_plan(service.name, policy, found, outcome), outcome
+
+
+def with_least(policy: Policy, least: int) -> Policy:
+    """The policy with no minimum under `least`: one task is down while its instance or zone is."""
+    return replace(
+        policy,
+        min=max(policy.min, least),
+        max=max(policy.max, least),
+        scheduled=tuple(
+            replace(
+                action,
+                min=None if action.min is None else max(action.min, least),
+                max=None if action.max is None else max(action.max, least),
+            )
+            for action in policy.scheduled
+        ),
+    )
 
 
 def _fixed_count(
-    wanted: FloatArray, task_vcpu: float, settings: Settings, grid: TimeGrid, reason: str
+    service: Service, wanted: FloatArray, task_vcpu: float, settings: Settings, grid: TimeGrid, reason: str
 ) -> tuple[ScalingPlan, Outcome]:
     """The count that serves the busiest measured minute, kept at all times."""
     peak = float(np.nanmax(wanted))
     count = max(1, math.ceil(peak / (settings.utilisation * task_vcpu) - 1e-9))
+    count = max(count, settings.min_tasks if service.target_group_arns else 1)
     policy = scaling_stage.Policy(task_vcpu=task_vcpu, min=count, max=count)
     outcome = scaling_stage.simulate(wanted, grid.start, policy, utilisation=settings.utilisation)
     plan = ScalingPlan(
@@ -214,9 +237,8 @@ def _fixed_count(
     return plan, outcome
 
 
-def scaling_plan(name: str, tuned: Any) -> ScalingPlan:
+def scaling_plan(name: str, policy: Policy, tuned: Tuned, outcome: Outcome) -> ScalingPlan:
     """The chosen policy in the words of the plan."""
-    policy: Policy = tuned.policy
     tracking = policy.target_tracking[0] if policy.target_tracking else None
     return ScalingPlan(
         min_capacity=policy.min,
@@ -239,8 +261,8 @@ def scaling_plan(name: str, tuned: Any) -> ScalingPlan:
             )
             for number, action in enumerate(policy.scheduled, start=1)
         ),
-        attainment=tuned.attainment,
-        attainment_out_of_sample=tuned.attainment_out_of_sample,
+        attainment=round(outcome.slo_attainment, 6),
+        attainment_out_of_sample=round(tuned.attainment, 6),
         reason=tuned.reason,
     )
 
