@@ -173,12 +173,25 @@ _NORMALISERS: dict[ResourceType, Callable[[Image], dict[str, Any]]] = {
 
 
 def merged(live: Image | None, wanted: Image) -> dict[str, Any]:
-    """`wanted` laid over `live`: objects field by field, anything else replaced whole."""
+    """`wanted` laid over `live`: objects field by field, anything else replaced whole, None removed."""
     result = dict(live or {})
     for key, value in wanted.items():
+        if value is None:
+            result.pop(key, None)
+            continue
         present = result.get(key)
         both = isinstance(value, Mapping) and isinstance(present, Mapping)
         result[key] = merged(present, value) if both else value
+    return result
+
+
+def exactly(wanted: Image, live: Image | None) -> dict[str, Any]:
+    """`wanted` with a None for every field that `live` has and it has not, so that merging leaves just `wanted`."""
+    result: dict[str, Any] = dict.fromkeys((live or {}).keys() - wanted.keys())
+    for key, value in wanted.items():
+        present = (live or {}).get(key)
+        both = isinstance(value, Mapping) and isinstance(present, Mapping)
+        result[key] = exactly(value, present) if both else value
     return result
 
 

@@ -24,7 +24,7 @@ from deploy.apply import (
 from deploy.execute import TAKING_BACK, Executor
 from deploy.journal import Journal
 from deploy.model import Action, EntryKind, Failure, Image, JournalEntry, Outcome, ResourceRef, State, Step
-from deploy.normalise import covers, merged, stable
+from deploy.normalise import covers, exactly, merged, stable
 from deploy.steps import SIZES, Move, plan_steps
 from planner.documents import ConfigDocument
 from planner.documents.config import ResourceType
@@ -101,7 +101,7 @@ def _take_back(past: Past, journal: Journal, run: str, world: World, force: bool
     executor = Executor(world.cloud, world.clock, journal, attempt, bundle, TAKING_BACK, world.say)
     live = {resource_id: world.cloud.read(ResourceRef.parse(resource_id)) for resource_id in _relevant(past)}
     foreign = () if force else _foreign(past, live)
-    wanted = {name: _wanted(past, name) for name in live if name not in foreign}
+    wanted = {name: _wanted(past, name, live[name]) for name in live if name not in foreign}
     restore_memory(executor, live)
     steps = _steps(past, live, wanted)
     failure: Failure | None = None
@@ -145,12 +145,14 @@ def _relevant(past: Past) -> list[str]:
     return names
 
 
-def _wanted(past: Past, resource_id: str) -> Image | None:
-    """The before-image, without what an autoscaler has moved on by itself since."""
+def _wanted(past: Past, resource_id: str, live: Image | None) -> Image | None:
+    """The before-image to the letter, without what an autoscaler has moved on by itself since."""
     ref, image = ResourceRef.parse(resource_id), past.before[resource_id]
+    if image is None:
+        return None
     if ref.type is ResourceType.AUTO_SCALING_GROUP:
         return image
-    return stable(ref.type, image)
+    return exactly(stable(ref.type, image) or {}, stable(ref.type, live))
 
 
 def _foreign(past: Past, live: State) -> tuple[str, ...]:
