@@ -13,10 +13,9 @@ from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-from planner.aws import cbor
+from planner.aws import cbor, json_numbers
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -53,7 +52,7 @@ def decode(body: bytes, content_type: str) -> Answer:
     if not can_decode(kind):
         raise ValueError(f"an answer of type {content_type!r} cannot be decoded")
     try:
-        return from_mapping(cbor.loads(body) if kind == CBOR_TYPE else orjson.loads(body))
+        return from_mapping(cbor.loads(body) if kind == CBOR_TYPE else json_numbers.loads(body))
     except (TypeError, KeyError, IndexError, struct.error) as error:
         raise ValueError(f"the answer is damaged: {error}") from None
 

@@ -110,5 +110,6 @@ def tiers(window: Window, now_s: int, finest_s: int = 60) -> tuple[list[tuple[in
         if start < end:
             found.append((tier.period_s, (start, end)))
             end = start
-    forgotten = (window[0], min(end, window[1])) if window[0] < end else None
-    return found, forgotten
+        if oldest <= window[0]:
+            return found, None
+    return found, (window[0], min(end, window[1]))
