@@ -3,102 +3,33 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from planner import terminal
+from planner.cli.price.shared import (
+    ActiveConnections,
+    AsJson,
+    CurrencyCode,
+    NewConnections,
+    PricesFolder,
+    Rate,
+    RateDate,
+    Region,
+    check_region,
+    chosen_currency,
+    open_book,
+    refuse,
+    show,
+)
 
 if TYPE_CHECKING:
-    from planner.cost import Currency
-    from planner.model import Rejection
     from planner.prices import PriceBook
 
-Region = Annotated[str, typer.Option("--region", help="AWS Region, e.g. eu-west-2")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document")]
-PricesFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--prices", envvar="ECS_PLANNER_PRICES", help="Folder that `planner prices refresh` wrote; else embedded"
-    ),
-]
-CurrencyCode = Annotated[str, typer.Option("--currency", help="Show amounts in this currency, e.g. GBP")]
-Rate = Annotated[float | None, typer.Option("--rate", help="Units of the currency per USD")]
-RateDate = Annotated[
-    datetime | None, typer.Option("--rate-date", formats=["%Y-%m-%d"], help="The day of that rate")
-]
-NewConnections = Annotated[float, typer.Option(help="New connections a second")]
-ActiveConnections = Annotated[float, typer.Option(help="Active connections a minute")]
 
-
-def open_book(prices: Path | None) -> PriceBook:
-    """The price book in force; BadInput where the folder is broken or has no snapshot."""
-    from planner.prices import BrokenPriceFile, load
-    from planner.prices.snapshots import current
-
-    try:
-        snapshot = None if prices is None else current(prices)
-        if prices is not None and snapshot is None:
-            raise terminal.BadInput(
-                f"{prices} has no price snapshot: run `planner prices refresh --prices {prices}` first."
-            )
-        return load(snapshot)
-    except BrokenPriceFile as error:
-        raise terminal.BadInput(
-            f"{error}. Choose another snapshot with `planner prices use`, or leave --prices out."
-        ) from error
-
-
-def check_region(book: PriceBook, region: str) -> None:
-    if region not in book.regions:
-        raise terminal.BadInput(f"{region} is no Region of the price book; use one of {', '.join(book.regions)}.")
-
-
-def refuse(rejection: Rejection) -> terminal.Refusal:
-    return terminal.Refusal(f"{rejection.what}: {rejection.reason}.")
-
-
-def chosen_currency(code: str, rate: float | None, rate_date: datetime | None) -> Currency | None:
-    from planner.cost.money import currency
-    from planner.model import Rejection
-
-    chosen = currency(code, rate, rate_date.date() if rate_date else None)
-    if isinstance(chosen, Rejection):
-        raise terminal.BadInput(f"{chosen.what}: {chosen.reason}.")
-    return chosen
-
-
-def show(record: dict[str, Any], as_json: bool, into: Currency | None, title: str) -> None:
-    """One quote as JSON, or as a table of its money and its source."""
-    from planner.cost.money import convert, format_money, rate_note
-
-    if as_json:
-        if into is not None:
-            record["currency"] = {
-                "code": into.code, "per_usd": into.per_usd, "rate_date": into.rate_date.isoformat(),
-                "per_hour": convert(record["usd_per_hour"], into),
-                "per_month": convert(record["usd_per_month"], into),
-            }  # fmt: skip
-        terminal.print_json(record)
-        return
-    print(title)
-    print(f"  {format_money(record['usd_per_hour'], into, 4)} an hour")
-    print(f"  {format_money(record['usd_per_month'], into)} a month of 730 hours")
-    for line in record.get("lines", []):
-        print(f"    {format_money(line['usd_per_hour'], into, 4):>12}  {line['item']}: {line['basis']}")
-    for extra in ("note", "interrupted_per_month"):
-        if extra in record:
-            print(f"  {extra.replace('_', ' ')}: {record[extra]}")
-    print(f"  price of {record['price_date']}, from {record['source']}")
-    if note := rate_note(into):
-        print(f"  {note}")
-
-
-def register(app: typer.Typer) -> None:
-    price = typer.Typer(help="Prices with their source and date.", no_args_is_help=True)
-    app.add_typer(price, name="price")
+def register(price: typer.Typer) -> None:
+    """Add the verbs that quote one price or list many."""
     _register_compute(price)
     _register_services(price)
     _register_lists(price)

@@ -1,0 +1,123 @@
+"""`planner price plan`: the cost of a plan.json by line, service, provider and month, as CSV and as FOCUS rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from planner import terminal
+from planner.cli.price.shared import AsJson, CurrencyCode, Rate, RateDate, chosen_currency
+
+if TYPE_CHECKING:
+    from planner.cost import CostLine
+    from planner.documents import PlanDocument
+
+
+def register(price: typer.Typer) -> None:
+    price.command("plan")(plan)
+
+
+def plan(
+    document: Annotated[Path, typer.Argument(help="plan.json")],
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the plan's lines there")] = None,
+    focus_file: Annotated[
+        Path | None, typer.Option("--focus", help="Write FOCUS 1.0 rows there, one a line and hour")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Days of FOCUS rows from --start")] = 1,
+    start: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC); the plan's own day if left out")
+    ] = None,
+    currency: CurrencyCode = "USD",
+    rate: Rate = None,
+    rate_date: RateDate = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the plan costs beside today, by line, service, capacity provider and month."""
+    from planner.cost import by_kind, by_provider, by_service, period_of, total, write_csv, write_focus
+    from planner.documents import DocumentError, load_plan
+    from planner.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
+
+    into = chosen_currency(currency, rate, rate_date)
+    try:
+        read = load_plan(document)
+    except (DocumentError, OSError) as error:
+        raise terminal.BadInput(f"{error}") from None
+    lines, today, split = _lines(read, "plan"), _lines(read, "today"), _lines(read, "by_service")
+    if csv_file is not None:
+        csv_file.write_text(write_csv(lines), encoding="utf-8")
+    if focus_file is not None:
+        first = start or datetime.combine(read.created_at.astimezone(UTC).date(), time(), UTC)
+        period = period_of(first.replace(tzinfo=UTC), [lines] * (days * SECONDS_PER_DAY // SECONDS_PER_HOUR))
+        text = write_focus(period, account_id=read.scope.account_id, region=read.scope.region)
+        focus_file.write_text(text, encoding="utf-8")
+    record = {
+        "plan_usd_per_hour": total(lines),
+        "today_usd_per_hour": total(today),
+        "by_kind": by_kind(lines),
+        "by_capacity_provider": by_provider(lines),
+        "by_service": by_service(split),
+    }
+    if as_json:
+        terminal.print_json(record | _records(lines))
+    else:
+        _show(record, lines, into)
+
+
+def _lines(read: PlanDocument, which: str) -> list[CostLine]:
+    from planner.cost import CostLine, Kind
+    from planner.units import UsdPerHour
+
+    found = []
+    for line in getattr(read.cost, which):
+        try:
+            kind = Kind(line.kind)
+        except ValueError:
+            raise terminal.BadInput(
+                f"cost.{which} of the plan has a line of kind {line.kind!r}: plan again with this version."
+            ) from None
+        found.append(
+            CostLine(
+                line.item, kind, line.service, line.capacity_provider, UsdPerHour(line.usd_per_hour), line.basis,
+                line.source, line.price_date,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _records(lines: list[CostLine]) -> dict[str, Any]:
+    from planner.cost.export import as_record
+    from planner.units import usd_per_month
+
+    return {"lines": [as_record(line) for line in lines], "month_hours": usd_per_month(1.0)}
+
+
+def _show(record: dict[str, Any], lines: list[CostLine], into: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from planner.cost import format_money, monthly_cents
+    from planner.cost.money import rate_note
+    from planner.units import usd_per_month
+
+    table = Table("item", "service", "provider", title="A month of 730 hours")
+    table.add_column("cost", justify="right")
+    table.add_column("basis")
+    for line, cents in zip(lines, monthly_cents(lines), strict=True):
+        cells = (line.item, line.service or "", line.capacity_provider or "")
+        table.add_row(*map(_plain, cells), format_money(cents / 100, into), _plain(line.basis))
+    out = Console(highlight=False)
+    out.print(table)
+    plan, today = record["plan_usd_per_hour"], record["today_usd_per_hour"]
+    out.print(f"plan  {format_money(usd_per_month(plan), into)}")
+    out.print(f"today {format_money(usd_per_month(today), into)}")
+    if note := rate_note(into):
+        out.print(note)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
