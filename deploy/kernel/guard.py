@@ -37,6 +37,7 @@ TAMPERED = (
     "until the kernel is restarted. Nothing was written."
 )
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+IN_RUN = "The call was not made and the run stopped there: %rollback takes the run back."
 HINT = "Nothing was written. Writes are made only by %apply, step by step, from an approved bundle."
 
 
@@ -144,7 +145,8 @@ def _decider(
 
     def refuse(answer: list[Any], service: str, operation: str, reason: str) -> None:
         observe(Observed(service, operation, "refused", reason))
-        answer.append(WriteRefused(f"{service}:{operation} {reason}. {HINT}"))
+        in_run = any(permit.verdict == "step" for permit in here().permits)
+        answer.append(WriteRefused(f"{service}:{operation} {reason}. {IN_RUN if in_run else HINT}"))
 
     def on_call(answer: list[Any], client: Any, operation: str, parameters: Any) -> None:
         if not whole(answer, "call"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -12,13 +13,20 @@ import IPython.display
 F = TypeVar("F", bound=Callable[..., Any])
 
 display: Any = IPython.display.display
-parse_argstring: Any = IPython.core.magic_arguments.parse_argstring
 
 
 def arguments() -> Callable[[F], F]:
     """Read the magic's line as arguments, and make its help from them."""
     decorate: Any = IPython.core.magic_arguments.magic_arguments
     return cast(Callable[[F], F], decorate())
+
+
+def parsed(magic: Any, line: str) -> Any:
+    """The magic's arguments, split as a shell does: quotes hold a path with spaces together, "" is an empty one.
+
+    Raises UsageError with argparse's words; ValueError where a quote is not closed.
+    """
+    return magic.parser.parse_args(shlex.split(line))
 
 
 def option(*flags: str, **settings: Any) -> Callable[[F], F]:

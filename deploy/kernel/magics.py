@@ -13,7 +13,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, magics_class
 
 from deploy.kernel import render
-from deploy.kernel.ipython import arguments, display, line_magic, option, parse_argstring
+from deploy.kernel.ipython import arguments, display, line_magic, option, parsed
 from deploy.kernel.progress import FIRST, Interrupts, WaitingClock, WatchedCloud
 from deploy.kernel.record import Record, read_record
 from deploy.kernel.refusals import KernelRefusal
@@ -181,11 +181,11 @@ class DeployMagics(Magics):
             self._end("rollback", "Taken back", ended)
 
     def _journal(self, named: str) -> Path:
-        if not named:
-            if self._session.outcome is None:
-                raise KernelRefusal("%rollback needs the journal of a run: there was none here. Nothing was done.")
+        if not named and self._session.outcome is not None:
             return Path(self._session.outcome.journal)
-        path = Path(named)
+        if not named and not self._session.done:
+            raise KernelRefusal("%rollback needs the journal of a run: there was none here. Nothing was done.")
+        path = Path(named) if named else self._session.place.journal
         found = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
         if len(found) != 1:
             raise KernelRefusal(f"{path} holds {len(found)} journals: name the file of the run. Nothing was done.")
@@ -223,8 +223,8 @@ class DeployMagics(Magics):
 
     def _arguments(self, magic: Callable[..., Any], line: str) -> Any:
         try:
-            return parse_argstring(magic, line)
-        except UsageError as error:
+            return parsed(magic, line)
+        except (UsageError, ValueError) as error:
             name = magic.__name__
             raise KernelRefusal(
                 f"%{name} does not understand {line!r} ({error}): see %{name}?. Nothing was done."

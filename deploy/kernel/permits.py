@@ -15,6 +15,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+from deploy.apply import providers_of
 from deploy.approve import ApprovalRefused, require_valid, statement_bytes
 from deploy.authorise import OPERATIONS, Authorisation
 from deploy.keys import Approver, verifies
@@ -86,13 +87,14 @@ def open_run(
     else:
         require_valid(approval, config, approvers, now)
     refs = [ResourceRef(resource.type, resource.name) for resource in config.resources]
+    drained = {ResourceRef(ResourceType.CAPACITY_PROVIDER, name).id for name in providers_of(config).values()}
     services = {ref.service for ref in refs if ref.type in _SERVICE_TYPES | {ResourceType.SERVICE}}
     return Run(
         bundle_sha256=digest(config),
         account_id=config.scope.account_id,
         region=config.scope.region,
         cluster=config.scope.cluster,
-        resources=frozenset(ref.id for ref in refs),
+        resources=frozenset({ref.id for ref in refs} | drained),
         services=frozenset(services),
         lock=lock,
     )
@@ -192,9 +194,12 @@ def _differs(announced: Mapping[str, Any], parameters: Mapping[str, Any]) -> str
 
 
 def _same(given: Any, announced: Any) -> bool:
-    """Equal, or a mapping that holds at least the announced entries (the rest is the live resource's)."""
+    """Equal, or a mapping that holds at least the announced entries (the rest is the live resource's).
+
+    What is announced as None is left out of a call; a marker (`$...`) of an image never is in one.
+    """
     if isinstance(given, Mapping) and isinstance(announced, Mapping):
-        return all(key in given and _same(given[key], value) for key, value in announced.items())
+        return all(_same(given.get(key), value) for key, value in announced.items())
     if isinstance(given, list) and isinstance(announced, list):
         pairs = zip(sorted(given, key=_key), sorted(announced, key=_key), strict=False)
         return len(given) == len(announced) and all(_same(one, other) for one, other in pairs)
