@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 
 SIZE_TOLERANCE: Final = 0.05
 """Container Insights' reservation is believed when it agrees this closely with a known task size."""
+NEWEST_POINTS: Final = 5
+"""Points at the end of the history, whose task size is the one that ECS shows."""
 HIGH_RESOLUTION_SAMPLES: Final = 3
 """A service that publishes every 20 seconds sends three samples a task and minute."""
 
@@ -175,7 +177,7 @@ def _from_insights(reserved: Floats, size: Floats, tasks: Floats) -> Floats:
     both = np.flatnonzero(np.isfinite(reserved) & np.isfinite(tasks) & (tasks > 0) & (size > 0))
     if not len(both):
         return size
-    newest = both[-SECONDS_PER_MINUTE:]
+    newest = both[-NEWEST_POINTS:]
     for base in (np.ones_like(tasks), tasks):
         ratio = float(np.median(reserved[newest] / (size[newest] * base[newest])))
         if abs(ratio - 1) <= SIZE_TOLERANCE:

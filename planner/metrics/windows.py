@@ -107,6 +107,8 @@ def tiers(window: Window, now_s: int, finest_s: int = 60) -> tuple[list[tuple[in
     for tier, coarser in zip(kept, [*kept[1:], kept[-1]], strict=True):
         oldest = ceil(now_s - tier.kept_s, coarser.period_s)
         start = max(floor(window[0], tier.period_s), oldest)
+        if not found:
+            end = floor(end, tier.period_s)
         if start < end:
             found.append((tier.period_s, (start, end)))
             end = start
