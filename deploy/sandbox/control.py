@@ -23,6 +23,9 @@ class Control:
     POST /sandbox/clock   {"advance_seconds": 60}           let time pass; {"speed": 60} sets its pace
     POST /sandbox/faults  {"service", "operation", "kind", "nth", "times"};  DELETE clears them
     GET  /sandbox/calls                                     the AWS calls made so far;  DELETE forgets them
+    POST /sandbox/sample  {"seed": 0}                       load the sample estate
+    POST /sandbox/metrics {"service", "metric", "timestamps_s", "values", ...}   load a metric
+    POST /sandbox/images  {"break": pattern, "failure"} | {"mend": pattern} | {"push": reference}
     POST /sandbox/stop                                      end the sandbox's process
     """
 
@@ -36,6 +39,9 @@ class Control:
             ("DELETE", "/sandbox/faults"): self.clear_faults,
             ("GET", "/sandbox/calls"): self.calls,
             ("DELETE", "/sandbox/calls"): self.forget_calls,
+            ("POST", "/sandbox/sample"): self.sample,
+            ("POST", "/sandbox/metrics"): self.metrics,
+            ("POST", "/sandbox/images"): self.images,
             ("POST", "/sandbox/stop"): self.stop,
         }
 
@@ -47,6 +53,9 @@ class Control:
             given = json.loads(body) if body else {}
             if not isinstance(given, dict):
                 raise BadControl("send a JSON object")
+            if handler == self.sample:
+                # It makes AWS calls of its own, which other threads answer under the lock.
+                return _json(200, handler(given))
             with self.sandbox.world.lock:
                 self.sandbox.world.clock.catch_up()
                 return _json(200, handler(given))
@@ -100,6 +109,30 @@ class Control:
     def forget_calls(self, _given: dict[str, Any]) -> dict[str, Any]:
         self.sandbox.forget_calls()
         return {"calls": []}
+
+    def sample(self, given: dict[str, Any]) -> dict[str, Any]:
+        if self.sandbox.world.ecs_of(self.sandbox.region).by_name:
+            raise BadControl("an estate is loaded already: start a new sandbox for another one")
+        self.sandbox.load_sample(int(given.get("seed", 0)))
+        return self.status({})
+
+    def metrics(self, given: dict[str, Any]) -> dict[str, Any]:
+        from dataclasses import asdict
+
+        from deploy.sandbox.loading import load
+
+        return asdict(load(self.sandbox.world, given.pop("timestamps_s"), given.pop("values"), **given))
+
+    def images(self, given: dict[str, Any]) -> dict[str, Any]:
+        if "break" in given:
+            self.sandbox.break_image(given["break"], given.get("failure", "exit"))
+        elif "mend" in given:
+            self.sandbox.mend_image(given["mend"])
+        elif "push" in given:
+            return {"digest": self.sandbox.push_image(given["push"])}
+        else:
+            raise BadControl('send {"break": pattern}, {"mend": pattern} or {"push": reference}')
+        return {"done": True}
 
     def stop(self, _given: dict[str, Any]) -> dict[str, Any]:
         self.sandbox.stop_requested = True

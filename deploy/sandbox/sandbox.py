@@ -12,6 +12,10 @@ from deploy.sandbox.faults import Fault, Faults, Kind
 from deploy.sandbox.world import World
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deploy.sandbox.ecs.images import Failure
+    from deploy.sandbox.loading import Loaded
     from deploy.sandbox.series import MetricStore
     from deploy.sandbox.server import Recorded
 
@@ -132,10 +136,40 @@ class Sandbox:
 
         load(self, seed)
 
+    def load_metrics(self, path: Path, service: str, **options: Any) -> Loaded:
+        """Load a CSV file of timestamp,value as a metric of a service (see deploy.sandbox.loading.load)."""
+        from deploy.sandbox.loading import load
+        from deploy.sandbox.metric_files import read
+
+        rows = read(path)
+        with self.world.lock:
+            return load(self.world, rows.timestamps_s, rows.values, service=service, **options)
+
+    def break_image(self, pattern: str, failure: Failure = "exit") -> None:
+        """Let tasks of matching images (or task definitions, family:revision) fail from now on: "pull" (not
+        found), "exit" (the container exits), "health" (the health check fails). * and ? match any text."""
+        with self.world.lock:
+            self.world.ecs_of(self.region).images.break_(pattern, failure)
+
+    def mend_image(self, pattern: str) -> None:
+        """Undo `break_image`."""
+        with self.world.lock:
+            self.world.ecs_of(self.region).images.mend(pattern)
+
+    def push_image(self, reference: str) -> str:
+        """Move a tag to another digest, as a push does; returns the new digest. Running tasks keep theirs."""
+        with self.world.lock:
+            return self.world.ecs_of(self.region).images.push(reference)
+
     def fault(self, service: str, operation: str, kind: Kind, *, nth: int = 1, times: int | None = 1) -> None:
         """Fail the `nth` call of `operation` from now on, `times` times (see deploy.sandbox.faults.Fault)."""
         with self.world.lock:
             self.faults.add(Fault(service, operation, kind, nth, times))
+
+    @property
+    def idle_s(self) -> float:
+        """Real seconds since the last request of any kind."""
+        return float(self._application.idle_s)
 
     @property
     def calls(self) -> list[Recorded]:

@@ -101,6 +101,7 @@ class MetricStore:
     def __init__(self) -> None:
         self._series: dict[MetricKey, dict[str, Series]] = {}
         self._by_name: dict[tuple[str, str], list[MetricKey]] = {}
+        self._replaced: set[MetricKey] = set()
 
     def series(self, key: MetricKey, unit: str | None = None) -> list[Series]:
         """The data of a metric, one item per unit; only `unit`'s where one is asked for."""
@@ -137,6 +138,24 @@ class MetricStore:
         numbers = np.asarray(values, dtype=np.float64)
         counts = np.ones_like(numbers) if weights is None else np.asarray(weights, dtype=np.float64)
         self._of(key, unit, resolution_s).samples.append(stamps, numbers, counts)
+
+    def add_generated(
+        self,
+        key: MetricKey,
+        timestamps_s: Floats | list[float],
+        values: Floats | list[float],
+        weights: Floats | list[float] | None = None,
+        unit: str = "None",
+    ) -> None:
+        """Add values the sandbox makes up itself, unless the metric was replaced by somebody's data."""
+        if key not in self._replaced:
+            self.add(key, timestamps_s, values, weights, unit)
+
+    def replace(self, key: MetricKey) -> None:
+        """Forget a metric's data and keep generated data out of it from now on."""
+        self._replaced.add(key)
+        if self._series.pop(key, None) is not None:
+            self._by_name[(key.namespace, key.name)].remove(key)
 
     def add_set(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from threading import Thread
@@ -72,13 +73,19 @@ class Application:
         self.world, self.faults, self.control = world, faults, control
         self.calls: list[Recorded] = []
         self._services = DomainDispatcherApplication(create_app)
+        self._last_request = time.monotonic()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        self._last_request = time.monotonic()
         body = _body(environ)
         if environ.get("PATH_INFO", "").startswith("/sandbox/"):
             return _send(self._controlled(environ, body), environ, start_response)
         with self.world.lock:
             return self._answer(environ, body, start_response)
+
+    @property
+    def idle_s(self) -> float:
+        return time.monotonic() - self._last_request
 
     def _controlled(self, environ: Environ, body: bytes) -> Reply:
         """Control calls are refused unless they name a loopback host (a web page cannot forge that)."""

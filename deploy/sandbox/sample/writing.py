@@ -52,7 +52,7 @@ def write_service(
     stamps = np.repeat(minute_stamps(usage.first_minute, len(counts)), counts)
     busy = usages.utilisation(workload, usage, tasks, cpu_units)
     uneven = np.exp(random.normal(0.0, 0.10, len(stamps)))
-    store.add(
+    store.add_generated(
         service_key(workload.name, "CPUUtilization"),
         stamps,
         np.minimum(np.repeat(busy, counts) * uneven, 1.02) * 100,
@@ -62,7 +62,7 @@ def write_service(
     loaded = busy if workload.kind == "batch" else np.clip(usage.per_second / peak, 0.0, 1.2)
     held = workload.memory_base + workload.memory_load * np.repeat(loaded, counts)
     held = held + random.normal(0.0, 0.012, len(stamps))
-    store.add(
+    store.add_generated(
         service_key(workload.name, "MemoryUtilization"),
         stamps,
         np.clip(held, 0.02, 0.99) * 100,
@@ -88,7 +88,7 @@ def write_requests(
     dimensions = {"TargetGroup": balancer.target_group, "LoadBalancer": balancer.load_balancer}
 
     def put(metric: str, times: Floats, values: Floats, weights: Floats | None, unit: str) -> None:
-        store.add(MetricKey.of("AWS/ApplicationELB", metric, dimensions), times, values, weights, unit)
+        store.add_generated(MetricKey.of("AWS/ApplicationELB", metric, dimensions), times, values, weights, unit)
 
     some, failed = requests > 0, errors > 0
     put("RequestCount", stamps[some], np.ones(int(some.sum())), requests[some], "Count")
@@ -124,7 +124,7 @@ def write_balancer(
     dimensions = {"LoadBalancer": load_balancer}
 
     def put(metric: str, times: Floats, values: Floats, weights: Floats | None, unit: str) -> None:
-        store.add(MetricKey.of("AWS/ApplicationELB", metric, dimensions), times, values, weights, unit)
+        store.add_generated(MetricKey.of("AWS/ApplicationELB", metric, dimensions), times, values, weights, unit)
 
     put("RequestCount", stamps[some], np.ones(int(some.sum())), requests[some], "Count")
     put("HTTPCode_Target_5XX_Count", stamps[failed], np.ones(int(failed.sum())), errors[failed], "Count")
@@ -148,7 +148,7 @@ def write_queue(store: MetricStore, queue: str, usage: Usage, lacking: Floats) -
     waiting = np.floor(usage.per_second * 2 + _leaky(growth, sent * 0.3 + 1))
 
     def put(metric: str, values: Floats, unit: str) -> None:
-        store.add(MetricKey.of("AWS/SQS", metric, {"QueueName": queue}), stamps, values, None, unit)
+        store.add_generated(MetricKey.of("AWS/SQS", metric, {"QueueName": queue}), stamps, values, None, unit)
 
     put("NumberOfMessagesSent", sent, "Count")
     put("ApproximateNumberOfMessagesVisible", waiting, "Count")
@@ -169,4 +169,4 @@ def write_cluster(store: MetricStore, first_minute: int, reserved: dict[str, Flo
         namespace = "AWS/ECS"
         if metric == "CapacityProviderReservation":
             namespace, dimensions = "AWS/ECS/ManagedScaling", {**dimensions, "CapacityProviderName": provider}
-        store.add(MetricKey.of(namespace, metric, dimensions), stamps, values, None, "Percent")
+        store.add_generated(MetricKey.of(namespace, metric, dimensions), stamps, values, None, "Percent")
