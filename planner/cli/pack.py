@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,7 +43,13 @@ def pack(
         )
         title = f"Packing {sum(task.count for task in wanted):,} tasks onto {len(offers):,} types"
         with terminal.progress(title, total=time_limit or None) as advance:
-            result = solve(problem, time_limit=Seconds(time_limit), seed=seed, on_progress=advance)
+            result = solve(
+                problem,
+                time_limit=Seconds(time_limit),
+                seed=seed,
+                on_progress=advance,
+                clock=time.monotonic,
+            )
     except ProblemError as error:
         raise terminal.BadInput(f"{error}.") from None
     if as_json:

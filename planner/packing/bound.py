@@ -78,13 +78,27 @@ def resource_prices(demand: Any, shapes: Shapes) -> Any:
     return np.maximum(answer.x, 0.0) / unit * dearest
 
 
+_RESOURCE_BITS = 20
+
+
+def _exact_resource_prices(prices: Any, scale: MoneyScale) -> list[int]:
+    return [math.floor(Fraction(float(price)) * scale.per_usd * 2**_RESOURCE_BITS) for price in prices]
+
+
+def _worth_of_rows(prices: list[int], rows: Any) -> list[int]:
+    return [sum(p * int(x) for p, x in zip(prices, row, strict=True)) >> _RESOURCE_BITS for row in rows]
+
+
+def volume_worth(prices: Any, shapes: Shapes, scale: MoneyScale) -> Any:
+    """(t) what the room of an instance is worth at resource prices: more than any tasks on it."""
+    return np.array(_worth_of_rows(_exact_resource_prices(prices, scale), shapes.rooms), np.int64)
+
+
 def volume_bound(prices: Any, demand: Any, shapes: Shapes, scale: MoneyScale) -> Fraction:
     """The bound that resource prices prove: tasks are worth their resources, instances their room."""
-    extra = 2**20
-    exact = [math.floor(Fraction(float(price)) * scale.per_usd * extra) for price in prices]
-    duals = [sum(p * int(w) for p, w in zip(exact, row, strict=True)) // extra for row in shapes.needs]
-    worth = [sum(p * int(c) for p, c in zip(exact, row, strict=True)) // extra for row in shapes.rooms]
-    return dual_bound(duals, worth, demand, shapes, scale)
+    exact = _exact_resource_prices(prices, scale)
+    duals = _worth_of_rows(exact, shapes.needs)
+    return dual_bound(duals, _worth_of_rows(exact, shapes.rooms), demand, shapes, scale)
 
 
 def rounded_up(bound: Fraction, shapes: Shapes) -> Fraction:

@@ -7,7 +7,7 @@ of its tasks may be on an instance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -62,19 +62,30 @@ class Shapes:
     def only(self, types: Any) -> Shapes:
         """The same shapes with some of the types, given by index."""
         chosen = [int(t) for t in types]
-        return Shapes(
-            self.members,
-            tuple(self.offers[t] for t in chosen),
-            self.needs,
-            self.most,
-            self.ports,
-            np.ascontiguousarray(self.fits[:, chosen]),
-            np.ascontiguousarray(self.rooms[chosen]),
-            self.prices[chosen],
-            tuple(self.exact_prices[t] for t in chosen),
-            self.limits[chosen],
-            self.dimensions,
+        return replace(
+            self,
+            offers=tuple(self.offers[t] for t in chosen),
+            fits=np.ascontiguousarray(self.fits[:, chosen]),
+            rooms=np.ascontiguousarray(self.rooms[chosen]),
+            prices=self.prices[chosen],
+            exact_prices=tuple(self.exact_prices[t] for t in chosen),
+            limits=self.limits[chosen],
         )
+
+    def part(self, shapes: Any) -> Shapes:
+        """Some of the shapes, given by index, and all types that one of them fits on."""
+        return replace(
+            self,
+            members=tuple(self.members[i] for i in shapes),
+            needs=np.ascontiguousarray(self.needs[shapes]),
+            most=self.most[shapes],
+            ports=np.ascontiguousarray(self.ports[shapes]),
+            fits=np.ascontiguousarray(self.fits[shapes]),
+        )
+
+    def with_limits(self, limits: Any) -> Shapes:
+        """The same shapes and types with other numbers still to be bought."""
+        return replace(self, limits=limits)
 
 
 def room_for_tasks(offer: InstanceType, daemons: Resources) -> Resources:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
 
 from planner.packing.assemble import assemble, left_over
-from planner.packing.bound import (
-    floor_to_float,
-    money_scale,
-    resource_prices,
-    rounded_up,
-    volume_bound,
-)
+from planner.packing.bound import dual_bound, floor_to_float, rounded_up
 from planner.packing.check import checked
-from planner.packing.greedy import greedy_fleet
-from planner.packing.problem import Packing, PackingProblem, ProblemError, Unplaced
-from planner.packing.shapes import allowed_types, build_shapes, unplaceable
+from planner.packing.clock import Clock, Deadline
+from planner.packing.generate import Generated, generate
+from planner.packing.greedy import Fleet
+from planner.packing.integer import pack_zone
+from planner.packing.problem import Packing, PackingProblem, Unplaced
+from planner.packing.shapes import UNLIMITED, Shapes, allowed_types, build_shapes, unplaceable
+from planner.packing.type_choice import choose_types
 from planner.packing.zones import zone_demand
 from planner.units import Seconds, UsdPerHour
 
@@ -31,41 +32,135 @@ def pack(
     time_limit: Seconds = DEFAULT_TIME_LIMIT,
     seed: int = 0,
     on_progress: Progress | None = None,
+    clock: Clock | None = None,
+    gap_goal: float = 0.0,
 ) -> Packing:
-    """Pack the tasks onto the cheapest fleet found within `time_limit`."""
-    del time_limit, seed, on_progress
-    if problem.max_types is not None:
-        raise ProblemError("max_types is not supported yet: leave it out")
+    """Pack the tasks onto the cheapest fleet found, with a proved lower bound.
+
+    `time_limit` counts only with a `clock` (e.g. time.monotonic); without one the search ends by its own
+    limits. Equal arguments give equal answers as long as the clock does not end the search, which `status`
+    tells. `on_progress` is called with the seconds that passed since its last call. `gap_goal` ends the
+    search early, e.g. at 0.01.
+    """
+    deadline = Deadline(clock, time_limit)
     allowed = allowed_types(problem)
     left_out = unplaceable(problem, allowed)
     if len(left_out) == len(problem.tasks):
         return nothing_placed(tuple(left_out.values()))
-    shapes = build_shapes(problem, allowed, set(left_out))
-    counts = [0 if s in left_out else task.count for s, task in enumerate(problem.tasks)]
-    demand = zone_demand(counts, problem.zones, problem.survive_zone_loss)
-    total = shapes.demand(counts)
-    prices = resource_prices(total, shapes)
-    fleets = []
-    stock = shapes
-    for zone in range(problem.zones):
-        fleet, _ = greedy_fleet(stock, shapes.demand(demand.places[zone]), shapes.needs @ prices)
-        fleets.append(fleet)
-    instances, running = assemble(problem, shapes, fleets, demand)
-    cost = sum((shapes.exact_prices[t] * n for fleet in fleets for (t, _), n in fleet.items()), Fraction(0))
-    placed = shapes.demand([running[s] for s in range(len(problem.tasks))])
-    bound = volume_bound(prices, placed, shapes, money_scale(shapes))
-    if problem.survive_zone_loss:
-        bound = bound * problem.zones / (problem.zones - 1)
-    bound = min(rounded_up(bound, shapes), cost)
-    packing = Packing(
-        status="optimal" if bound == cost else "feasible",
-        usd_per_hour=UsdPerHour(float(cost)),
-        lower_bound_usd_per_hour=UsdPerHour(floor_to_float(bound)),
-        gap=float(cost / bound - 1) if bound else 0.0,
-        instances=instances,
-        unplaced=tuple(left_over(problem, running, left_out)),
-    )
-    return checked(problem, packing)
+    task = _Task(problem, build_shapes(problem, allowed, set(left_out)), left_out, deadline, seed, gap_goal)
+    return task.solve(_Ticker(deadline, on_progress))
+
+
+class _Ticker:
+    """Tells the caller how much time passed since the last tick."""
+
+    def __init__(self, deadline: Deadline, on_progress: Progress | None) -> None:
+        self._deadline, self._on_progress, self._last = deadline, on_progress, deadline.spent()
+
+    def __call__(self) -> None:
+        if self._on_progress is not None:
+            now = self._deadline.spent()
+            self._on_progress(now - self._last)
+            self._last = now
+
+
+@dataclass
+class _Task:
+    """One call of `pack`."""
+
+    problem: PackingProblem
+    shapes: Shapes
+    left_out: dict[int, Unplaced]
+    deadline: Deadline
+    seed: int
+    gap_goal: float
+
+    def __post_init__(self) -> None:
+        self.counts = [0 if s in self.left_out else task.count for s, task in enumerate(self.problem.tasks)]
+        self.total = self.shapes.demand(self.counts)
+        self.demand = zone_demand(self.counts, self.problem.zones, self.problem.survive_zone_loss)
+
+    def solve(self, tick: Callable[[], None]) -> Packing:
+        state = generate(self.shapes, self.total, self.deadline.share(0.5), on_round=tick)
+        proved: Fraction | None = None
+        if self.problem.max_types is not None and len(self.shapes.offers) > self.problem.max_types:
+            first_zone = self.shapes.demand(self.demand.places[0])
+            chosen = choose_types(
+                self.shapes, self.total, first_zone, state, self.problem.max_types,
+                self.deadline.share(0.5), self.seed,
+            )  # fmt: skip
+            if chosen is None:
+                return nothing_placed(self._no_choice())
+            state, proved = chosen.generated, chosen.bound
+        tick()
+        fleets = self._fleets(state, proved or state.bound, tick)
+        return checked(self.problem, self._packing(state, proved, fleets))
+
+    def _fleets(self, state: Generated, bound: Fraction, tick: Callable[[], None]) -> list[Fleet]:
+        shapes = state.pricing.shapes
+        stock = shapes.limits.copy()
+        fleets: list[Fleet] = []
+        goal = float(self._zone_factor() * rounded_up(bound, shapes)) / self.problem.zones * (1.0 + self.gap_goal)
+        solved: dict[bytes, Fleet] = {}
+        for zone in range(self.problem.zones):
+            demand = shapes.demand(self.demand.places[zone])
+            zones_left = self.problem.zones - zone
+            known = solved.get(demand.tobytes())
+            if known is None or (stock < UNLIMITED).any():
+                share = np.where(stock < UNLIMITED, -(-stock // zones_left), stock)
+                known = pack_zone(
+                    state, demand, share, goal, self.deadline.share(1.0 / zones_left), self.seed
+                ).fleet
+                solved[demand.tobytes()] = known
+            for (t, _), count in known.items():
+                if stock[t] < UNLIMITED:
+                    stock[t] -= count
+            fleets.append(known)
+            tick()
+        return fleets
+
+    def _zone_factor(self) -> Fraction:
+        """Whatever zone is lost, the other zones are a fleet for all tasks: summed over the zones, that is
+        zones - 1 times the fleet's cost on one side and zones times the bound on the other."""
+        zones = self.problem.zones
+        return Fraction(zones, zones - 1) if self.problem.survive_zone_loss else Fraction(1)
+
+    def _packing(self, state: Generated, proved: Fraction | None, fleets: list[Fleet]) -> Packing:
+        shapes = state.pricing.shapes
+        instances, running = assemble(self.problem, shapes, fleets, self.demand)
+        cost = sum((shapes.exact_prices[t] * n for fleet in fleets for (t, _), n in fleet.items()), Fraction(0))
+        unplaced = left_over(self.problem, running, self.left_out)
+        bound = self._bound(state, proved, running)
+        status = "optimal" if bound >= cost else "time_limit" if self.deadline.struck else "feasible"
+        bound = min(bound, cost)
+        return Packing(
+            status=status,
+            usd_per_hour=UsdPerHour(float(cost)),
+            lower_bound_usd_per_hour=UsdPerHour(floor_to_float(bound)),
+            gap=float(cost / bound - 1) if bound else 0.0,
+            instances=instances,
+            unplaced=tuple(unplaced),
+        )
+
+    def _bound(self, state: Generated, proved: Fraction | None, running: Any) -> Fraction:
+        """The bound for the tasks that were placed, which are all but those max_count had no room for."""
+        placed = self.shapes.demand([running[s] for s in range(len(self.problem.tasks))])
+        if (placed == self.total).all():
+            bound = proved if proved is not None else state.bound
+            return rounded_up(bound * self._zone_factor(), self.shapes)
+        return rounded_up(
+            dual_bound(
+                state.duals, state.worth_at_most.tolist(), placed, state.pricing.shapes, state.pricing.scale
+            ),
+            self.shapes,
+        )
+
+    def _no_choice(self) -> tuple[Unplaced, ...]:
+        reason = f"no {self.problem.max_types} instance types together take every task; allow more types"
+        return tuple(
+            self.left_out.get(s) or Unplaced(task.service, task.count, reason)
+            for s, task in enumerate(self.problem.tasks)
+        )
 
 
 def nothing_placed(unplaced: tuple[Unplaced, ...]) -> Packing:

@@ -1,0 +1,56 @@
+"""Whole fleets: dive, repack, and try again another way while time and the gap allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from planner.packing.clock import Deadline
+from planner.packing.dive import dive
+from planner.packing.generate import Generated
+from planner.packing.greedy import Fleet, fleet_cost
+from planner.packing.repack import improve
+
+_ATTEMPTS: Final = ((0.2, 2), (0.1, 6), (0.03, 20), (0.0, 40))
+"""Dives from quick to thorough: the share rounded up a step, and rounds of new patterns a step."""
+_MOST_SHAPES_FOR_MORE: Final = 400
+"""Above this, a second dive gains less than the same time of repacking."""
+
+
+@dataclass(frozen=True)
+class ZoneFleet:
+    fleet: Fleet
+    left: Any
+    """(n) tasks a shape that found no instance."""
+
+    @property
+    def missing(self) -> int:
+        return int(self.left.sum())
+
+
+def pack_zone(
+    state: Generated, demand: Any, stock: Any, goal: float, deadline: Deadline, seed: int, attempts: int = 4
+) -> ZoneFleet:
+    """The cheapest fleet found for `demand` (tasks a shape); ends early at a cost of `goal`."""
+    shapes = state.pricing.shapes.with_limits(stock)
+    best = ZoneFleet({}, demand.copy())
+    best_key = (best.missing, 0.0)
+    worth = state.worth()
+    for number, (batch, rounds) in enumerate(_ATTEMPTS[:attempts]):
+        if number and (deadline.passed() or shapes.count > _MOST_SHAPES_FOR_MORE):
+            break
+        fleet, left = dive(
+            state.master, state.pricing, demand, stock, deadline.share(0.6), batch=batch, rounds=rounds
+        )
+        fleet = improve(
+            fleet, shapes, worth, np.arange(len(shapes.offers)), deadline,
+            seed=seed * len(_ATTEMPTS) + number, good_enough=goal,
+        )  # fmt: skip
+        key = (int(left.sum()), fleet_cost(fleet, shapes))
+        if number == 0 or key < best_key:
+            best, best_key = ZoneFleet(fleet, left), key
+        if best.missing == 0 and best_key[1] <= goal * (1.0 + 1e-12):
+            break
+    return best
