@@ -60,13 +60,25 @@ def _ecs_ec2(question: Question) -> Answer:
 def _managed_instances(question: Question) -> Answer:
     """EC2 at the on-demand price plus the management fee."""
     lines, missing, notes = _ecs_ec2(question)
+    fees = [
+        fee
+        for line in lines
+        if line.kind is Kind.COMPUTE
+        for fee in fee_lines([line], _managed_fee(question, line.item), "Managed Instances fee")
+    ]
+    return lines + fees, missing, notes
+
+
+def _managed_fee(question: Question, instance_type: str) -> Price:
+    """The fee's share of the on-demand price: assumed, or known for the family, or the general one."""
     share = question.assumed.managed_instances_fee
-    fee = (
-        needed(question.book.item(question.region, "managed_instances_fee_share"))
-        if share is None
-        else Price(share, "share of on-demand", "assumption", "")
-    )
-    return lines + fee_lines(lines, fee, "Managed Instances fee"), missing, notes
+    if share is not None:
+        return Price(share, "share of on-demand", "assumption", "")
+    family = instance_type.split(".")[0]
+    known = question.book.item(question.region, f"managed_instances_fee_share_{family}")
+    if isinstance(known, Price):
+        return known
+    return needed(question.book.item(question.region, "managed_instances_fee_share"))
 
 
 def _ecs_fargate(question: Question) -> Answer:
@@ -92,6 +104,9 @@ def _eks_ec2(question: Question) -> Answer:
     pods = machines.as_pods(question.demanded)
     fleet = machines.fleet(question, pods, machines.kubernetes_types(question, eks=True))
     lines, missing, notes = _fleet_answer(question, fleet)
+    if question.assumed.eks_auto_mode:
+        share = needed(question.book.item(question.region, "eks_auto_mode_fee_share"))
+        lines += fee_lines(lines, share, "EKS Auto Mode fee")
     return [*lines, _eks_line(question)], missing, notes
 
 

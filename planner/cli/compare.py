@@ -39,6 +39,9 @@ def compare(
     staff_hours: Annotated[
         list[str] | None, typer.Option(help="Hours a month on one platform, e.g. ecs-ec2=10; repeat")
     ] = None,
+    eks_auto_mode: Annotated[bool, typer.Option(help="EKS nodes in Auto Mode, with its fee")] = False,
+    eks_extended_support: Annotated[bool, typer.Option(help="EKS on an old Kubernetes version")] = False,
+    prefix_delegation: Annotated[bool, typer.Option(help="EKS with VPC CNI prefix delegation")] = False,
     fargate_spot_discount: Annotated[
         float | None, typer.Option(min=0, max=0.99, help="Where no Fargate Spot price is known, e.g. 0.6")
     ] = None,
@@ -72,6 +75,8 @@ def compare(
         fargate_spot_discount=fargate_spot_discount, azure_region=azure_region,
         azure_load_balancing_usd_per_hour=azure_load_balancing_usd_per_hour,
         azure_disk_usd_per_gb_month=azure_disk_usd_per_gb_month,
+        eks_auto_mode=eks_auto_mode, eks_extended_support=eks_extended_support,
+        prefix_delegation=prefix_delegation,
         staff_hours_per_month=_staff_hours(staff_hours or []),
     )  # fmt: skip
     question = Question(

@@ -106,6 +106,21 @@ def test_managed_instances_are_ec2_plus_the_fee_on_machines_only() -> None:
     assert fee == pytest.approx(0.12 * compute(ec2))
 
 
+def test_eks_auto_mode_adds_its_fee_on_the_nodes() -> None:
+    plain = evaluate(Platform.EKS_EC2, question())
+    auto = evaluate(Platform.EKS_EC2, question(assumed=replace(BARE, eks_auto_mode=True)))
+
+    assert total(line for line in auto.lines if line.kind is Kind.FEE) == pytest.approx(0.12 * compute(plain))
+
+
+def test_the_managed_instances_fee_of_a_family_wins_over_the_general_one() -> None:
+    gpu = DemandedService("vision", Resources(CpuUnits(1024), MiB(2048), 1, 1), (1,))
+    found = evaluate(Platform.ECS_MANAGED_INSTANCES, question(gpu, families=["g6"]))
+
+    # g6 was measured at 7.8 % where 12 % is the general figure
+    assert total(line for line in found.lines if line.kind is Kind.FEE) == pytest.approx(0.078 * compute(found))
+
+
 def test_eks_adds_a_cluster_and_its_pods_need_more_of_a_node() -> None:
     found = evaluate(Platform.EKS_EC2, question())
     cluster = total(line for line in found.lines if line.kind is Kind.CONTROL_PLANE)
