@@ -153,7 +153,7 @@ class Executor:
     def _made(self, reference: str) -> Any:
         if reference not in self.made:
             reason = f"{reference} is not known: the step that makes it has not been done"
-            raise StepFailed(Failure(FailureKind.CALL_FAILED, reference.partition("#")[0], reason))
+            raise StepFailed(Failure(FailureKind.CALL_FAILED, reference.rpartition("#")[0], reason))
         return self.made[reference]
 
     def _refuse_foreign(self, step: Step, ref: ResourceRef, live: Image | None, after: Image) -> None:

@@ -87,7 +87,7 @@ def _substituted(value: Any, live: State, wanted: State) -> Any:
 
 
 def _referred(marker: Mapping[str, Any], live: State, wanted: State) -> Any:
-    resource_id, _, name = marker["$ref"].partition("#")
+    resource_id, _, name = marker["$ref"].rpartition("#")
     image = live.get(resource_id)
     if image is None or name not in image:
         return marker

@@ -64,4 +64,8 @@ def _render(config: Any, format_: Format, out: Path) -> list[Path]:
         if problems:
             raise terminal.BadInput(f"The plan leads to a request that AWS would not take: {problems[0]}")
         return rendering.write_requests(requests, out / "aws")
-    raise terminal.Refusal(f"--format {format_} is not supported yet: use --format aws.")
+    if format_ is Format.TERRAFORM:
+        written: list[Path] = rendering.write_terraform(config, out / "terraform")
+        return written
+    rendered: list[Path] = rendering.write_template(config, out / "cloudformation")
+    return rendered
