@@ -25,7 +25,7 @@ from planner.cost.lines import (
 )
 from planner.cost.metered import cross_zone_line, metered_line, pull_line
 from planner.cost.money import Currency, convert, format_money
-from planner.cost.period import HourCost, Period, period_of, reconcile
+from planner.cost.period import HourCost, Period, Reconciled, period_of, reckoned_bill, reconcile
 
 __all__ = [
     "IDLE",
@@ -37,6 +37,7 @@ __all__ = [
     "MissingPrice",
     "Period",
     "Placement",
+    "Reconciled",
     "alb_lines",
     "by_kind",
     "by_provider",
@@ -55,6 +56,7 @@ __all__ = [
     "per_instance_lines",
     "period_of",
     "pull_line",
+    "reckoned_bill",
     "reconcile",
     "shown_cents",
     "split_by_service",

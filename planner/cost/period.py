@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
 
-from planner.cost.lines import CostLine, by_provider, by_service, total
+from planner.cost.lines import CostLine, Kind, by_provider, by_service, total
 from planner.units import HOURS_PER_MONTH, Usd, UsdPerHour, UsdPerMonth
 
 
@@ -92,6 +94,33 @@ def period_of(start: datetime, lines_by_hour: Sequence[Sequence[CostLine]]) -> P
         raise ValueError("a period has at least one hour")
     hours = (HourCost(start + timedelta(hours=i), tuple(lines)) for i, lines in enumerate(lines_by_hour))
     return Period(tuple(hours))
+
+
+BILLED_AS: Final[Mapping[Kind, str]] = MappingProxyType(
+    {
+        Kind.COMPUTE: "Amazon Elastic Compute Cloud - Compute",
+        Kind.FEE: "Amazon Elastic Container Service",
+        Kind.CONTROL_PLANE: "Amazon Elastic Container Service for Kubernetes",
+        Kind.LOAD_BALANCING: "Amazon Elastic Load Balancing",
+        Kind.STORAGE: "EC2 - Other",
+        Kind.NETWORK: "EC2 - Other",
+        Kind.OBSERVABILITY: "AmazonCloudWatch",
+    }
+)
+"""The service names under which Cost Explorer shows each kind of line."""
+FARGATE_BILLED_AS: Final = "Amazon Elastic Container Service"
+
+
+def reckoned_bill(lines: Iterable[CostLine], hours: float) -> dict[str, Usd]:
+    """Constant lines over `hours`, by Cost Explorer's service names; staff is on no AWS bill."""
+    billed: dict[str, list[float]] = {}
+    for line in lines:
+        if line.kind is Kind.STAFF:
+            continue
+        fargate = line.capacity_provider in {"FARGATE", "FARGATE_SPOT"} and line.kind is Kind.COMPUTE
+        name = FARGATE_BILLED_AS if fargate else BILLED_AS[line.kind]
+        billed.setdefault(name, []).append(line.usd_per_hour * hours)
+    return {name: Usd(math.fsum(parts)) for name, parts in sorted(billed.items())}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def register(price: typer.Typer) -> None:
     price.command("plan")(plan)
+    price.command("bill")(bill)
 
 
 def plan(
@@ -64,6 +65,56 @@ def plan(
         terminal.print_json(record | _records(lines))
     else:
         _show(record, lines, into)
+
+
+def bill(
+    document: Annotated[Path, typer.Argument(help="plan.json: what runs today is taken from it")],
+    days: Annotated[int, typer.Option(min=1, max=365, help="Whole days up to yesterday")] = 30,
+    tag: Annotated[str | None, typer.Option(help="KEY=VALUE: only what carries this cost allocation tag")] = None,
+    profile: Annotated[str | None, typer.Option(help="AWS profile")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="Another AWS endpoint")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Today's cost as the plan reckons it beside the bill in Cost Explorer (0.01 USD a request)."""
+    from planner.aws.bill import COST_EXPLORER_REGION, read_bill
+    from planner.aws.clients import connect
+    from planner.cost import reckoned_bill, reconcile
+    from planner.documents import DocumentError, load_plan
+    from planner.prices.offers import OddAnswer
+    from planner.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
+
+    try:
+        read = load_plan(document)
+    except (DocumentError, OSError) as error:
+        raise terminal.BadInput(f"{error}") from None
+    if tag is not None and not all(tag.partition("=")):
+        raise terminal.BadInput(f"{tag} is not KEY=VALUE, e.g. --tag cluster=prod.")
+    pair = (tag.partition("=")[0], tag.partition("=")[2]) if tag else None
+    end = datetime.now(UTC).date()
+    clients = connect(region=COST_EXPLORER_REGION, profile=profile, endpoint_url=endpoint_url)
+    try:
+        billed = read_bill(clients.get("ce"), end - timedelta(days=days), end, read.scope.region, pair)
+    except OddAnswer as error:
+        raise terminal.Refusal(f"{error}: the bill was not read.") from None
+    reckoned = reckoned_bill(_lines(read, "today"), days * SECONDS_PER_DAY / SECONDS_PER_HOUR)
+    rows = reconcile(billed.usd_by_service, reckoned)
+    record = {
+        "from": billed.start, "until": billed.end, "estimated": billed.estimated,
+        "services": [
+            {
+                "service": row.name, "billed_usd": row.billed_usd, "reckoned_usd": row.reckoned_usd,
+                "difference_usd": row.difference_usd, "difference_per_billed": row.difference_per_billed,
+            }
+            for row in rows
+        ],
+    }  # fmt: skip
+    if as_json:
+        terminal.print_json(record)
+        return
+    told = ", not closed yet" if billed.estimated else ""
+    print(f"{billed.start} to {billed.end}{told}: billed, reckoned, difference")
+    for row in rows:
+        print(f"  {row.name:<50} {row.billed_usd:>12.2f} {row.reckoned_usd:>12.2f} {row.difference_usd:>+12.2f}")
 
 
 def _lines(read: PlanDocument, which: str) -> list[CostLine]:

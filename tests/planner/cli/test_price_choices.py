@@ -7,6 +7,7 @@ import io
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ import typer
 from typer.testing import CliRunner, Result
 
 from planner import terminal
+from planner.aws import clients
 from planner.cli import price, schema
 from planner.documents import dump_plan
+from tests.planner.aws.test_bill import CostExplorer, day
 from tests.plans import plan
 
 
@@ -146,6 +149,21 @@ def test_a_plan_s_cost_and_its_exports_add_up(tmp_path: Path) -> None:
     assert len(charges) == 48
     assert math.fsum(float(row["EffectiveCost"]) for row in charges) == pytest.approx(19.20)  # 48 x 0.4
     assert {row["SubAccountId"] for row in charges} == {"123456789012"}
+
+
+def test_the_bill_beside_what_runs_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = tmp_path / "plan.json"
+    dump_plan(plan(), document)
+    explorer = CostExplorer([day(("Amazon Elastic Compute Cloud - Compute", "700.00"))])
+    monkeypatch.setattr(clients, "connect", lambda **_options: SimpleNamespace(get=lambda _service: explorer))
+
+    found = answer("bill", str(document), "--days", "30", "--tag", "cluster=demo")
+
+    # 1.00 USD/h x 720 h = 720.00 reckoned, 700.00 billed
+    (row,) = found["services"]
+    assert (row["billed_usd"], row["reckoned_usd"]) == (700.0, pytest.approx(720.0))
+    assert row["difference_per_billed"] == pytest.approx(20 / 700)
+    assert refused("bill", str(document), "--tag", "cluster").exit_code == 2
 
 
 def test_a_broken_plan_is_refused(tmp_path: Path) -> None:
