@@ -186,7 +186,7 @@ def merged(live: Image | None, wanted: Image) -> dict[str, Any]:
 
 
 def exactly(wanted: Image, live: Image | None) -> dict[str, Any]:
-    """`wanted` with a None for every field that `live` has and it has not, so that merging leaves just `wanted`."""
+    """`wanted` with a None for every field that only `live` has, so that merging leaves just `wanted`."""
     result: dict[str, Any] = dict.fromkeys((live or {}).keys() - wanted.keys())
     for key, value in wanted.items():
         present = (live or {}).get(key)

@@ -53,6 +53,8 @@ def read_past(entries: tuple[JournalEntry, ...]) -> Past:
     """Raises RollbackRefused when the journal does not begin with an apply."""
     if not entries or entries[0].kind is not EntryKind.BEGIN:
         raise RollbackRefused("The journal is empty: nothing was begun, so there is nothing to take back.")
+    if entries[0].body["approval"]["executor"] != "boto3":
+        raise RollbackRefused("This run was Terraform's: apply the configuration before it there to take it back.")
     config = ConfigDocument.model_validate(entries[0].body["bundle"])
     before: dict[str, Image | None] = {}
     ours: dict[str, list[Image | None]] = {}

@@ -87,13 +87,24 @@ def errors_told() -> Iterator[None]:
     from deploy.keys import KeyProblem
     from deploy.observe import WrongPlace
     from deploy.ports import AnswerLost, CallFailed, LockHeld
+    from deploy.terraform import TerraformFailed
+    from deploy.tfstate import StateProblem
     from planner.documents import DocumentError
 
     try:
         yield
     except (ApplyRefused, ApprovalRefused, LockHeld) as error:
         raise Refusal(str(error)) from None
-    except (NotSupported, BadHours, JournalError, KeyProblem, WrongPlace, DocumentError) as error:
+    except (
+        NotSupported,
+        BadHours,
+        JournalError,
+        KeyProblem,
+        WrongPlace,
+        StateProblem,
+        TerraformFailed,
+        DocumentError,
+    ) as error:
         raise BadInput(str(error)) from None
     except (CallFailed, AnswerLost) as error:
         raise _aws_error(error) from None

@@ -27,11 +27,33 @@ def signer_from(key: str, cloud: AwsCloud) -> Signer:
     return LocalSigner(Path(key))
 
 
-def check_bundle(config: ConfigDocument, cloud: AwsCloud) -> tuple[Check, ...]:
+def check_bundle(
+    config: ConfigDocument, cloud: AwsCloud, terraform_state: str | None = None, force: bool = False
+) -> tuple[Check, ...]:
     """Every check that comes before an approval."""
     from deploy.aws.preflight import AwsPreflight
 
-    return check(config, cloud, AwsPreflight(cloud))
+    checks = check(config, cloud, AwsPreflight(cloud))
+    return (*checks, _terraform_check(config, cloud, terraform_state, force))
+
+
+def _terraform_check(config: ConfigDocument, cloud: AwsCloud, state: str | None, force: bool) -> Check:
+    """Whether Terraform would set back what the bundle changes; forced, it is told and no longer refused."""
+    from deploy.tfstate import managed, read_state, undone_by_terraform
+
+    name = "Terraform will not undo this"
+    if state is None:
+        return Check.skip(name, "no Terraform state was named with --state")
+    observation = observe(config, cloud)
+    changes = diff(observation.live, observation.wanted, config).changes
+    undone = undone_by_terraform(changes, managed(read_state(state, cloud.calls.call), config.scope.cluster))
+    if not undone:
+        return Check.ok(name, "its state holds none of the fields that change")
+    told = "; ".join(f"{c.resource_id} {c.path} by {address}" for c, address in undone[:5])
+    reason = f"Terraform will undo this at its next apply: {told}"
+    if force:
+        return Check.skip(name, f"forced although {reason}")
+    return Check.ng(name, f"{reason}; change it there (the contract's variables), or pass --force")
 
 
 def approve_bundle(
@@ -46,12 +68,20 @@ def approve_bundle(
     working_hours: WorkingHours | None = None,
     executor: str = "boto3",
     terraform_plan: Path | None = None,
+    terraform_folder: Path | None = None,
+    terraform_state: str | None = None,
+    force: bool = False,
 ) -> Approval:
     """Observe, check, then sign. ApprovalRefused says what stands against it."""
     observation = observe(config, cloud)
-    checks: Sequence[Check] = check_bundle(config, cloud)
     if (executor == "terraform") != (terraform_plan is not None):
         raise ApprovalRefused("--executor terraform and --terraform-plan go together: pass both or neither.")
+    checks: Sequence[Check] = check_bundle(config, cloud, terraform_state, force or executor == "terraform")
+    if terraform_plan is not None:
+        from deploy.terraform import plan_checks, show_plan
+
+        folder = terraform_folder or terraform_plan.parent
+        checks = (*checks, *plan_checks(config, show_plan(folder, terraform_plan)))
     return approve(
         config,
         observation,

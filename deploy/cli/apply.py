@@ -27,6 +27,11 @@ def register(app: typer.Typer) -> None:
             str | None, typer.Option(help="s3://bucket/key or dynamodb://table; a local file by default")
         ] = None,
         wait: Annotated[bool, typer.Option(help="Wait until the working hours are over")] = False,
+        executor: Annotated[str, typer.Option(help="boto3, or terraform for the signed plan file")] = "boto3",
+        terraform_plan: Annotated[Path | None, typer.Option(help="The saved plan that was signed")] = None,
+        terraform_dir: Annotated[
+            Path | None, typer.Option(help="Folder of the Terraform configuration; the plan file's by default")
+        ] = None,
         region: Annotated[str | None, typer.Option(help="AWS Region; the bundle's own by default")] = None,
         endpoint_url: Annotated[str | None, typer.Option(help="Another AWS endpoint, e.g. the sandbox's")] = None,
         profile: Annotated[str | None, typer.Option(help="AWS profile")] = None,
@@ -45,7 +50,15 @@ def register(app: typer.Typer) -> None:
             world = session.world(
                 config, session.Target(region, endpoint_url, profile), journal, lock=lock, say=_say(as_json)
             )
-            outcome = carry_out(config, given, trusted, world, journal, wait_for_hours=wait)
+            if executor == "terraform":
+                from deploy.terraform import apply_plan
+
+                if terraform_plan is None:
+                    raise terminal.BadInput("--executor terraform needs the signed plan: pass --terraform-plan.")
+                folder = terraform_dir or terraform_plan.parent
+                outcome = apply_plan(config, given, trusted, world, journal, folder, terraform_plan)
+            else:
+                outcome = carry_out(config, given, trusted, world, journal, wait_for_hours=wait)
         report(outcome, as_json, "applied")
 
 

@@ -34,6 +34,13 @@ def register(app: typer.Typer) -> None:
         ] = None,
         executor: Annotated[str, typer.Option(help="boto3, or terraform for a saved plan file")] = "boto3",
         terraform_plan: Annotated[Path | None, typer.Option(help="Saved plan that terraform would apply")] = None,
+        terraform_dir: Annotated[
+            Path | None, typer.Option(help="Folder of the Terraform configuration; the plan file's by default")
+        ] = None,
+        state: Annotated[
+            str | None, typer.Option(help="Terraform state (file or s3://bucket/key) that must not undo this")
+        ] = None,
+        force: Annotated[bool, typer.Option(help="Approve although Terraform would undo some of it")] = False,
         region: Annotated[str | None, typer.Option(help="AWS Region; the bundle's own by default")] = None,
         endpoint_url: Annotated[str | None, typer.Option(help="Another AWS endpoint, e.g. the sandbox's")] = None,
         profile: Annotated[str | None, typer.Option(help="AWS profile")] = None,
@@ -61,6 +68,9 @@ def register(app: typer.Typer) -> None:
                     working_hours=hours,
                     executor=executor,
                     terraform_plan=terraform_plan,
+                    terraform_folder=terraform_dir,
+                    terraform_state=state,
+                    force=force,
                 )
             out.parent.mkdir(parents=True, exist_ok=True)
             dump_approval(approval, out)

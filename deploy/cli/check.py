@@ -14,6 +14,9 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def check(
         bundle: Annotated[Path, typer.Argument(help="config.json or its folder")],
+        state: Annotated[
+            str | None, typer.Option(help="Terraform state (file or s3://bucket/key) that must not undo this")
+        ] = None,
         region: Annotated[str | None, typer.Option(help="AWS Region; the bundle's own by default")] = None,
         endpoint_url: Annotated[str | None, typer.Option(help="Another AWS endpoint, e.g. the sandbox's")] = None,
         profile: Annotated[str | None, typer.Option(help="AWS profile")] = None,
@@ -28,5 +31,5 @@ def register(app: typer.Typer) -> None:
             config = session.read_bundle(bundle)
             cloud = session.cloud(config, session.Target(region, endpoint_url, profile))
             with terminal.progress("Checking"):
-                checks = check_bundle(config, cloud)
+                checks = check_bundle(config, cloud, state)
         report(checks, as_json)

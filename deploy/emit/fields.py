@@ -218,7 +218,7 @@ def get(tree: Any, path: str) -> Any:
 
 
 def put(tree: dict[str, Any], path: str, value: Any, blocks: bool = False) -> None:
-    """Set the value at a dotted path; `blocks` makes every object on the way a list of one, as Terraform has it."""
+    """Set the value at a dotted path; `blocks` makes each object on the way a list of one, as in Terraform."""
     *way, last = path.split(".")
     for part in way:
         below = tree.setdefault(part, [{}] if blocks else {})

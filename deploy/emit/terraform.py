@@ -56,7 +56,7 @@ def main_tf(config: ConfigDocument) -> dict[str, Any]:
     resources: dict[str, dict[str, Any]] = {}
     for resource in config.resources:
         kind = KINDS[resource.type]
-        resources.setdefault(kind.terraform, {})[label(resource.id)] = _block(config, resource, variables)
+        resources.setdefault(kind.terraform, {})[label(resource.id)] = _block(resource, variables)
     document: dict[str, Any] = {
         "terraform": {"required_version": ">= 1.5", "required_providers": {"aws": {"source": "hashicorp/aws"}}},
         "resource": resources,
@@ -64,7 +64,7 @@ def main_tf(config: ConfigDocument) -> dict[str, Any]:
     return document | ({"variable": variables} if variables else {})
 
 
-def _block(config: ConfigDocument, resource: Resource, variables: dict[str, Any]) -> dict[str, Any]:
+def _block(resource: Resource, variables: dict[str, Any]) -> dict[str, Any]:
     # "//" is a comment in Terraform's JSON syntax: what no argument can say, for people and for reading it back.
     told = {"id": resource.id, **recipe(resource.request)}
     block: dict[str, Any] = {"//": json.dumps(told, sort_keys=True)}
@@ -74,7 +74,7 @@ def _block(config: ConfigDocument, resource: Resource, variables: dict[str, Any]
             continue
         spelled = items(field, value, 1, False, _value) if field.item else _value(value)
         put(block, field.terraform, spelled, blocks=True)
-    _complete(config, resource, block, variables)
+    _complete(resource, block, variables)
     needed = [address(name) for name in resource.depends_on]
     return block | ({"depends_on": needed} if needed else {})
 
@@ -91,9 +91,7 @@ def _variable(variables: dict[str, Any], name: str, kind: str, description: str)
     return f"${{var.{name}}}"
 
 
-def _complete(
-    config: ConfigDocument, resource: Resource, block: dict[str, Any], variables: dict[str, Any]
-) -> None:
+def _complete(resource: Resource, block: dict[str, Any], variables: dict[str, Any]) -> None:
     """Arguments that Terraform requires and the bundle copies from the account: variables."""
     name = label(resource.id)
     if resource.type is T.TASK_DEFINITION:
@@ -165,7 +163,7 @@ def _request(block: Mapping[str, Any], by_address: Mapping[str, str]) -> dict[st
             put(request, field.aws, read)
     if kind is T.AUTO_SCALING_GROUP and "${var." in json.dumps(block.get("launch_template")):
         request.pop("LaunchTemplate", None)
-    if kind is T.CAPACITY_PROVIDER and f"{'autoScalingGroupProvider'}.$base" not in told:
+    if kind is T.CAPACITY_PROVIDER and "autoScalingGroupProvider.$base" not in told:
         request["autoScalingGroupProvider"].pop("autoScalingGroupArn", None)
     if kind is T.CLUSTER_CAPACITY_PROVIDERS:
         request |= _read_cluster(told["id"], block)
@@ -202,7 +200,7 @@ def _read_cluster(resource_id: str, block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def contract_variables() -> dict[str, Any]:
-    """The module's typed inputs, `variables.tf.json`; an estate's own code uses them where it sets these values."""
+    """The module's typed inputs, `variables.tf.json`; an estate's own code reads them."""
     schedule = "object({ cron = string, timezone = string, min_capacity = number, max_capacity = number })"
     service = (
         "map(object({ cpu = optional(number), memory = optional(number), min_capacity = optional(number), "
@@ -227,7 +225,7 @@ def contract_variables() -> dict[str, Any]:
 
 
 def contract_values(config: ConfigDocument) -> dict[str, Any]:
-    """`planner.auto.tfvars.json`: sizes, ranges, thresholds, schedules and instance types. Never a desired count."""
+    """`planner.auto.tfvars.json`: sizes, ranges, thresholds, schedules, instance types. Never a desired count."""
     services: dict[str, dict[str, Any]] = {}
     fleet: dict[str, dict[str, Any]] = {}
     for resource in config.resources:
