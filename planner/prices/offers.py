@@ -19,8 +19,9 @@ from planner.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
 Product = Mapping[str, Any]
 """One entry of GetProducts: product, terms, serviceCode, publicationDate."""
 
-REGION_PREFIX: Final = re.compile(r"^[A-Z]{2,5}\d{0,2}-")
-"""EUW2-, EU-, USE1-, APN1-, UGW1-; us-east-1 has none in most usage types."""
+REGION_PREFIX: Final = re.compile(r"^(?:[A-Z]{2,4}\d|EU)-")
+"""EUW2-, EU-, USE1-, APN1-, UGW1-; us-east-1 has none in most usage types. TS-LoadBalancerUsage, a trust
+store, is no Region's LoadBalancerUsage."""
 THOUSAND: Final = 1000
 
 
@@ -218,7 +219,20 @@ def fargate_rows(products: Iterable[Product], region: str) -> list[Row]:
                     _source(product),
                 )
             )  # fmt: skip
-    return rows
+    return _once(rows, 5, 5)
+
+
+def _once(rows: list[Row], key_length: int, price_column: int) -> list[Row]:
+    """Each key once; an offer listed twice at one price is the same offer, at two prices it is odd."""
+    found: dict[Row, Row] = {}
+    for row in rows:
+        known = found.setdefault(row[:key_length], row)
+        if known[price_column] != row[price_column]:
+            raise OddAnswer(
+                f"the AWS price list has {', '.join(row[:key_length])} at {known[price_column]} and at"
+                f" {row[price_column]}: the usage type is no longer enough to tell them apart"
+            )
+    return list(found.values())
 
 
 def item_rows(products: Iterable[Product], service: str, region: str) -> list[Row]:
@@ -237,7 +251,7 @@ def item_rows(products: Iterable[Product], service: str, region: str) -> list[Ro
             if price and wanted.operation in {"", operation}:
                 usd = _plain(str(float(price) * wanted.scale))
                 rows.append((region, wanted.item, usd, wanted.unit, published(product), _source(product)))
-    return rows + _extended_support(rows, extended, region)
+    return _once(rows + _extended_support(rows, extended, region), 2, 2)
 
 
 def _extended_support(rows: list[Row], extended: tuple[float, Product] | None, region: str) -> list[Row]:

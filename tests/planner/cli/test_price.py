@@ -109,7 +109,7 @@ def test_pounds_with_a_rate_and_its_date() -> None:
             2,
             "mips is no architecture",
         ),
-        (("price", "alb", "--region", "eu-west-1"), 1, "alb_hour in eu-west-1"),
+        (("price", "alb", "--region", "eu-north-1"), 1, "alb_hour in eu-north-1"),
         (("price", "item", "ebs_gp2_iops_month", "--region", "eu-west-2"), 1, "no charge for IOPS"),
         (("price", "item", "unicorns", "--region", "eu-west-2"), 2, "no such item"),
         (

@@ -273,6 +273,34 @@ def test_an_odd_product_fails_its_part_only(change: Callable[[PriceSources], Non
     assert told in result.failed[0].reason
 
 
+def test_decoys_of_a_usage_type_are_not_taken_for_it() -> None:
+    served = sources()
+    served.products["AWSELB"] += [
+        product("ReservedLCUUsage", "0.0050000000", **ALB),
+        product("Outposts-LoadBalancerUsage", "0.0000000000", **ALB),
+        product("TS-LoadBalancerUsage", "0.0056000000", **ALB),
+    ]
+    bare = product("LoadBalancerUsage", "0.0056000000", **ALB)
+    bare["product"]["attributes"]["usagetype"] = "TS-LoadBalancerUsage"  # as us-east-1 lists it
+    served.products["AWSELB"].append(bare)
+
+    result = read(served)
+
+    assert result.failed == ()
+    found = {row[1]: row[2] for row in result.contents[ITEMS]}
+    assert (found["alb_hour"], found["alb_lcu_hour"]) == ("0.02646", "0.0084")
+
+
+def test_one_usage_type_at_two_prices_is_refused() -> None:
+    served = sources()
+    served.products["AWSELB"].append(product("LoadBalancerUsage", "0.0300000000", **ALB))
+
+    result = read(served)
+
+    assert [r.what for r in result.failed] == ["AWSELB prices"]
+    assert "at 0.02646 and at 0.03" in result.failed[0].reason
+
+
 def test_a_region_that_comes_back_cut_short_is_refused() -> None:
     served = sources()
     served.products["AmazonEC2"] = served.products["AmazonEC2"][:3]
