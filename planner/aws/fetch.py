@@ -163,8 +163,12 @@ def _add(outcome: Outcome, item: Item, by_statistic: dict[str, list[Result]]) ->
 def _block(item: Item, by_statistic: dict[str, list[Result]]) -> Block:
     """The statistics of an item side by side on their common times."""
     columns = {name: _joined(results) for name, results in by_statistic.items()}
+    common = _common_times([times for times, _ in columns.values()])
+    if common is not None and _is_inside(common, item.window):
+        values = {name: column for name, (_, column) in columns.items()}
+        return Block(item.wanted.resource, item.period_s, common, values)
     times = np.unique(np.concatenate([t for t, _ in columns.values()])) if columns else np.empty(0, np.int64)
-    values: dict[str, Floats] = {}
+    values = {}
     for name, (own, column) in columns.items():
         spread = np.full(len(times), np.nan)
         spread[np.searchsorted(times, own)] = column
@@ -173,6 +177,17 @@ def _block(item: Item, by_statistic: dict[str, list[Result]]) -> Block:
     if not inside.all():
         times, values = times[inside], {name: column[inside] for name, column in values.items()}
     return Block(item.wanted.resource, item.period_s, times, values)
+
+
+def _common_times(columns: list[Ints]) -> Ints | None:
+    """The times that all statistics share, in order; None where they differ, as they do around gaps."""
+    if not columns or any(not np.array_equal(columns[0], other) for other in columns[1:]):
+        return None
+    return columns[0] if bool((np.diff(columns[0]) > 0).all()) else None
+
+
+def _is_inside(times: Ints, window: tuple[int, int]) -> bool:
+    return len(times) == 0 or bool(times[0] >= window[0] and times[-1] < window[1])
 
 
 def _joined(results: list[Result]) -> tuple[Ints, Floats]:

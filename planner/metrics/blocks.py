@@ -99,7 +99,7 @@ def from_blocks(blocks: Sequence[Block], observed_s: int) -> Rows:
 
 def concatenate(parts: Iterable[Rows]) -> Rows:
     """All rows of all parts, resources renumbered to one sorted list of names."""
-    parts = [part for part in parts if len(part)]
+    parts = sorted((part for part in parts if len(part)), key=lambda part: part.names[int(part.resource[0])])
     if not parts:
         return empty_rows()
     names = sorted({name for part in parts for name in part.names})
@@ -126,14 +126,22 @@ def _sorted_newest_first(rows: Rows) -> tuple[Rows, NDArray[np.bool_]]:
     Two observations of one moment (two pulls at once) are ordered by their values, so that the result does
     not depend on which came first.
     """
-    order = np.lexsort((-rows.observed_s, rows.timestamp_s, rows.period_s, rows.resource))
-    rows = rows.take(order)
+    if not _is_sorted(rows):
+        order = np.lexsort((-rows.observed_s, rows.timestamp_s, rows.period_s, rows.resource))
+        rows = rows.take(order)
     opens = _opens(rows)
     if not opens.all():
         tie_break = [-np.nan_to_num(rows.values[name], nan=-np.inf) for name in sorted(rows.values)]
         order = np.lexsort((*tie_break, -rows.observed_s, rows.timestamp_s, rows.period_s, rows.resource))
         rows = rows.take(order)
     return rows, opens
+
+
+def _is_sorted(rows: Rows) -> bool:
+    """True where the rows are in the order of their keys and no key repeats, as one pull writes them."""
+    resource, period, time = (np.diff(a) for a in (rows.resource, rows.period_s, rows.timestamp_s))
+    rises = (resource > 0) | ((resource == 0) & ((period > 0) | ((period == 0) & (time > 0))))
+    return bool(rises.all())
 
 
 def _opens(rows: Rows) -> NDArray[np.bool_]:

@@ -18,14 +18,13 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from planner.metrics.blocks import Floats, Rows
+from planner.metrics.blocks import Rows
 
 ROWS_PER_GROUP: Final = 8192
 """About six services at one minute: small enough to read one service, large enough to compress."""
 INDEX_KEY: Final = "resources"
 MILLISECONDS: Final = 1000
-FEW_VALUES: Final = 0.35
-"""Up to this share of distinct values a dictionary is smaller than byte-stream splitting (measured)."""
+DICTIONARY: Final = "RLE_DICTIONARY"
 KEYS: Final = ("resource", "period_s", "timestamp", "observed_at")
 _TIMESTAMP = pa.timestamp("ms", "UTC")
 
@@ -51,16 +50,17 @@ def to_parquet(rows: Rows) -> bytes:
         {
             "resource": pa.DictionaryArray.from_arrays(
                 pa.array(rows.resource.astype(np.int32)), pa.array(rows.names, pa.string())
-            ).cast(pa.string()),
+            ),
             "period_s": pa.array(rows.period_s.astype(np.int32)),
             "timestamp": pa.array(rows.timestamp_s * MILLISECONDS, _TIMESTAMP),
             "observed_at": pa.array(rows.observed_s * MILLISECONDS, _TIMESTAMP),
             **{name: pa.array(column, from_pandas=True) for name, column in sorted(values.items())},
         }
     )
-    few = [name for name, column in values.items() if _has_few_values(column)]
+    chosen = {name: _smallest(table[name]) for name in values}
+    few = [name for name, encoding in chosen.items() if encoding == DICTIONARY]
     encodings = dict.fromkeys(("period_s", "timestamp", "observed_at"), "DELTA_BINARY_PACKED")
-    encodings |= {name: "BYTE_STREAM_SPLIT" for name in values if name not in few}
+    encodings |= {name: encoding for name, encoding in chosen.items() if encoding != DICTIONARY}
     sink = io.BytesIO()
     groups, index = _groups(rows)
     with pq.ParquetWriter(
@@ -78,10 +78,21 @@ def to_parquet(rows: Rows) -> bytes:
     return sink.getvalue()
 
 
-def _has_few_values(column: Floats) -> bool:
-    sample = column[:ROWS_PER_GROUP]
-    sample = sample[~np.isnan(sample)]
-    return len(np.unique(sample)) <= FEW_VALUES * max(1, len(sample))
+def _smallest(column: Any) -> str:
+    """The encoding that makes the column's first row group smallest: counts and rounded values are few and
+    want a dictionary, single-precision values have empty bytes to split off, the rest is left as it is."""
+    sample = pa.table({"value": column.slice(0, ROWS_PER_GROUP)})
+    sizes = {}
+    for encoding in (DICTIONARY, "BYTE_STREAM_SPLIT", "PLAIN"):
+        sink = io.BytesIO()
+        options: dict[str, Any] = (
+            {"use_dictionary": True}
+            if encoding == DICTIONARY
+            else {"use_dictionary": False, "column_encoding": {"value": encoding}}
+        )
+        pq.write_table(sample, sink, compression="zstd", write_statistics=False, store_schema=False, **options)
+        sizes[encoding] = sink.tell()
+    return min(sizes, key=lambda encoding: sizes[encoding])
 
 
 def _groups(rows: Rows) -> tuple[list[tuple[int, int]], dict[str, list[int]]]:
