@@ -20,6 +20,7 @@ from moto.core.responses import ActionResult, EmptyResult
 
 from deploy.sandbox import metric_math
 from deploy.sandbox.cbor import metric_data_reply
+from deploy.sandbox.json_reply import metric_data_json
 from deploy.sandbox.metric_math import TimeSeries
 from deploy.sandbox.series import Floats, Ints, MetricKey, MetricStore
 from deploy.sandbox.statistics import (
@@ -302,8 +303,11 @@ class SandboxCloudWatch(CloudWatchResponse):
         params = self._plain()
         query = Query(params, self.store, self.world.clock.seconds)
         results, token = query.page(params.get("NextToken"))
-        if "cbor" in str(self.headers.get("Content-Type", "")):
+        kind = str(self.headers.get("Content-Type", ""))
+        if "cbor" in kind:
             return metric_data_reply(results, token)
+        if "json" in kind:
+            return metric_data_json(results, token)
         return ActionResult(
             {
                 "MetricDataResults": [
