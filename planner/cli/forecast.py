@@ -83,7 +83,7 @@ def _iso(time: Any) -> str:
 
 
 def _seconds(step: Any) -> str:
-    from planner.demand.reading import span_text
+    from planner.demand.grid import span_text
 
     return span_text(step)
 

@@ -10,37 +10,58 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from planner.demand.backtesting import Backtest, Score, backtest
+    from planner.demand.changes import Launch
     from planner.demand.forecasting import Forecast, forecast, forecast_many
-    from planner.demand.notices import Notice
+    from planner.demand.load import LoadToCapacity, ScaleOn, load_to_capacity
+    from planner.demand.notices import Notice, UnusableSeries
     from planner.demand.observed import demand, request_demand
-    from planner.demand.rightsizing import Kept, Resize, TaskSize, rightsize
+    from planner.demand.rightsizing import Kept, Objective, Resize, TaskSize, rightsize
     from planner.demand.weekly import WeeklyQuantiles, weekly_quantiles
 
 _HOMES = {
+    "Backtest": "backtesting",
     "Forecast": "forecasting",
     "Kept": "rightsizing",
+    "Launch": "changes",
+    "LoadToCapacity": "load",
     "Notice": "notices",
+    "Objective": "rightsizing",
     "Resize": "rightsizing",
+    "ScaleOn": "load",
+    "Score": "backtesting",
     "TaskSize": "rightsizing",
+    "UnusableSeries": "notices",
     "WeeklyQuantiles": "weekly",
+    "backtest": "backtesting",
     "demand": "observed",
     "forecast": "forecasting",
     "forecast_many": "forecasting",
+    "load_to_capacity": "load",
     "request_demand": "observed",
     "rightsize": "rightsizing",
     "weekly_quantiles": "weekly",
 }
 
 __all__ = [
+    "Backtest",
     "Forecast",
     "Kept",
+    "Launch",
+    "LoadToCapacity",
     "Notice",
+    "Objective",
     "Resize",
+    "ScaleOn",
+    "Score",
     "TaskSize",
+    "UnusableSeries",
     "WeeklyQuantiles",
+    "backtest",
     "demand",
     "forecast",
     "forecast_many",
+    "load_to_capacity",
     "request_demand",
     "rightsize",
     "weekly_quantiles",

@@ -1,4 +1,12 @@
-"""Forecasts with quantiles, one series or thousands in a call."""
+"""Forecasts with quantiles, one series or thousands in a call.
+
+How: many simple forecasts are made and combined by their past errors (planner.demand.candidates);
+gradient-boosted trees trained for the pinball loss on made series (planner.demand.synthetic) then give
+each quantile as a distance from that centre in units of its usual error (planner.demand.features); the
+upper tail is pulled towards the errors this very series showed in its last two weeks, in the manner of
+split conformal prediction (Vovk, Gammerman and Shafer, 2005). A series that says too little gets the
+plain quantiles of its recent values and a named warning.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +16,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from planner.demand.grid import Grid, to_grid
+from planner.demand import engine
+from planner.demand.changes import Launch, planned
+from planner.demand.grid import span_text
 from planner.demand.notices import Notice, UnusableSeries
 from planner.demand.weekly import quantile_name
 
 QUANTILES = (0.5, 0.9, 0.99)
+LONGEST = pd.Timedelta(days=400)
+MOST_STEPS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +47,35 @@ def forecast(
     timezone: str | None = None,
     holidays: str | None = None,
     quantiles: tuple[float, ...] = QUANTILES,
+    *,
+    growth_per_year: float = 0.0,
+    launches: Sequence[Launch] = (),
+    deployments: Sequence[pd.Timestamp] = (),
 ) -> Forecast:
     """Quantiles of one series (UTC index; naive means UTC) for each step from `as_of` to the horizon.
 
-    Nothing at or after `as_of` is looked at; without it the forecast follows the last point. Raises
-    UnusableSeries when no honest forecast can be made and ValueError for a horizon shorter than the step.
+    Nothing at or after `as_of` is looked at; without it the forecast follows the last point. A value is
+    the mean over its step, in the unit of the series. Days and weeks follow `timezone` (UTC by default);
+    `holidays` names a country (GB) or a part of it (GB-ENG). growth_per_year 0.2 is 20 % a year from
+    `as_of` on; deployments are moments at which the level may have changed for good.
+
+    Raises UnusableSeries when no honest forecast can be made, ValueError for options that make no sense.
     """
-    if holidays is not None:
-        raise ValueError("bank holidays are not supported yet: leave holidays out")
-    if horizon < step:
-        raise ValueError(f"the horizon ({horizon}) is shorter than the step ({step})")
-    grid = to_grid(series, step, as_of, timezone or "UTC")
-    times = _times(grid, horizon)
-    paths, model, notices = _quantile_paths(grid, times, quantiles)
-    names = [quantile_name(q) for q in quantiles]
-    frame = pd.DataFrame(paths, columns=names).assign(timestamp=times)[["timestamp", *names]]
-    return Forecast(frame, model, (*grid.notices, *notices), grid.as_of, step)
+    made = forecast_many(
+        {"series": series},
+        horizon,
+        step,
+        as_of,
+        timezone,
+        holidays,
+        quantiles,
+        growth_per_year=growth_per_year,
+        launches=launches,
+        deployments=deployments,
+    )["series"]
+    if isinstance(made, UnusableSeries):
+        raise made
+    return made
 
 
 def forecast_many(
@@ -61,38 +86,58 @@ def forecast_many(
     timezone: str | None = None,
     holidays: str | None = None,
     quantiles: tuple[float, ...] = QUANTILES,
+    *,
+    growth_per_year: float = 0.0,
+    launches: Sequence[Launch] = (),
+    deployments: Sequence[pd.Timestamp] = (),
 ) -> dict[str, Forecast | UnusableSeries]:
-    """One forecast a series by name; a series that cannot be forecast maps to the reason."""
-    results: dict[str, Forecast | UnusableSeries] = {}
-    for name, one in series.items():
+    """One forecast a series by name, as `forecast`; a series that cannot be forecast maps to the reason.
+
+    The quantile trees see all series at once, which is what makes thousands cheap.
+    """
+    _check(horizon, step, quantiles)
+    settings = engine.Settings(horizon, step, timezone or "UTC", holidays, tuple(quantiles))
+    prepared: dict[str, engine.Prepared | UnusableSeries] = {}
+    for name, raw in series.items():
         try:
-            results[name] = forecast(one, horizon, step, as_of, timezone, holidays, quantiles)
+            prepared[name] = engine.prepare(raw, settings, as_of, deployments)
         except UnusableSeries as reason:
-            results[name] = reason
+            prepared[name] = reason
+    ready = {name: one for name, one in prepared.items() if isinstance(one, engine.Prepared)}
+    paths = engine.quantile_paths(list(ready.values()), settings)
+    results: dict[str, Forecast | UnusableSeries] = {}
+    found = dict(zip(ready, paths, strict=True))
+    for name, one in prepared.items():
+        if isinstance(one, UnusableSeries):
+            results[name] = one
+            continue
+        changed = planned(found[name], one.times, one.as_of, growth_per_year, launches)
+        results[name] = _forecast(one, changed, settings)
     return results
 
 
-def _times(grid: Grid, horizon: pd.Timedelta) -> pd.DatetimeIndex:
-    start = grid.as_of.ceil(grid.step)
-    return pd.date_range(start, periods=int(horizon / grid.step), freq=grid.step).as_unit("ns")
+def _forecast(one: engine.Prepared, paths: np.ndarray, settings: engine.Settings) -> Forecast:
+    ordered = np.maximum.accumulate(paths, axis=1)
+    if one.never_negative:
+        ordered = np.maximum(ordered, 0.0)
+    names = [quantile_name(q) for q in sorted(settings.quantiles)]
+    frame = pd.DataFrame(ordered, columns=names).assign(timestamp=one.times)[["timestamp", *names]]
+    return Forecast(frame, one.model, one.notices, one.as_of, settings.step)
 
 
-def _quantile_paths(
-    grid: Grid, times: pd.DatetimeIndex, quantiles: Sequence[float]
-) -> tuple[np.ndarray, str, list[Notice]]:
-    values, day = grid.values, grid.steps_per_day
-    seen = values[~np.isnan(values)]
-    ahead = grid.wall_steps(times) - (grid.first + len(values))
-    if len(values) < 3 * day or len(seen) < 2 * day:
-        notice = Notice("short-history", f"{len(seen)} steps seen: a plain quantile of them is given")
-        return np.tile(np.quantile(seen, quantiles), (len(times), 1)), "plain quantile", [notice]
-    filled = pd.Series(values).interpolate(limit_direction="both").to_numpy()
-    days = len(filled) // day
-    table = filled[len(filled) - days * day :].reshape(days, day)
-    weights = 0.8 ** np.arange(days)[::-1]
-    slot = ahead % day
-    centre = (weights @ table / weights.sum())[slot]
-    residual = (table[1:] - table[:-1]).ravel()
-    paths = centre[:, None] + np.quantile(residual, quantiles)[None, :]
-    floor = 0.0 if seen.min() >= 0 else -np.inf
-    return np.maximum(np.maximum.accumulate(paths, axis=1), floor), "daily profile", []
+def _check(horizon: pd.Timedelta, step: pd.Timedelta, quantiles: tuple[float, ...]) -> None:
+    if step <= pd.Timedelta(0) or horizon <= pd.Timedelta(0):
+        raise ValueError("the horizon and the step must be longer than nothing")
+    if horizon < step:
+        raise ValueError(
+            f"the horizon ({span_text(horizon)}) is shorter than the step ({span_text(step)}): pass a "
+            "longer horizon or a shorter step"
+        )
+    if horizon > LONGEST:
+        raise ValueError(f"the horizon ({span_text(horizon)}) is beyond {LONGEST.days} days")
+    if horizon / step > MOST_STEPS:
+        raise ValueError(f"the horizon holds more than {MOST_STEPS:,} steps: pass a longer step")
+    lowest, highest = engine.QUANTILE_RANGE
+    wrong = [q for q in quantiles if not lowest <= q <= highest]
+    if wrong or not quantiles:
+        raise ValueError(f"quantiles must lie between {lowest} and {highest}, not {wrong or 'none at all'}")

@@ -13,9 +13,7 @@ import pandas as pd
 
 from planner.demand.notices import Notice, UnusableSeries
 
-NANOSECONDS = np.int64(1)
-MAX_STEPS = 2_000_000
-"""A grid longer than this is refused: it means a wrong date or a step far finer than the data."""
+NOTED_GAPS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +25,8 @@ class Grid:
     step: pd.Timedelta
     timezone: str
     as_of: pd.Timestamp
+    stale: pd.Timedelta
+    """How long before `as_of` the data end."""
     notices: tuple[Notice, ...]
 
     @property
@@ -43,39 +43,37 @@ def wall_steps(timestamps: pd.DatetimeIndex, step: pd.Timedelta, timezone: str) 
     return np.asarray(local.asi8 // step.as_unit("ns").value)
 
 
-def to_grid(series: pd.Series, step: pd.Timedelta, as_of: pd.Timestamp | None, timezone: str) -> Grid:
-    """Clean one series and average it into steps; only points that lie before `as_of` are looked at.
+def to_grid(
+    series: pd.Series, step: pd.Timedelta, as_of: pd.Timestamp | None, timezone: str, memory_days: int
+) -> Grid:
+    """Clean one series and average the last `memory_days` of it into steps.
 
-    A point covers the time from its timestamp on, so a step is used once it has ended at `as_of`. Raises
+    Only points that lie before `as_of` are looked at. A point covers the time from its timestamp on, so a
+    step is used once it has ended at `as_of`. The grid ends with the last step that holds a value. Raises
     UnusableSeries when no finite value is left.
     """
     index, values, notices = _clean(series, as_of)
     period = _period(index)
     end = as_of if as_of is not None else index[-1] + period
+    stale = max(pd.Timedelta(0), end - index[-1] - period)
     if period > step * 1.5:
         notices.append(
-            Notice("step-finer-than-data", f"points come every {_short(period)}, the step is {_short(step)}")
+            Notice("step-finer-than-data", f"points come every {span_text(period)}, the step is {span_text(step)}")
         )
-    if as_of is not None and as_of - index[-1] > max(2 * period, pd.Timedelta(hours=1)):
-        notices.append(
-            Notice("stale-data", f"the last point before {as_of.isoformat()} is {index[-1].isoformat()}")
-        )
+    if as_of is not None and stale > max(2 * period, pd.Timedelta(hours=1)):
+        notices.append(Notice("stale-data", f"the last point comes {span_text(stale.floor('min'))} before as_of"))
+    recent = np.asarray(index >= index[-1] - pd.Timedelta(days=memory_days))
+    index, values = index[recent], values[recent]
     wall = wall_steps(index, step, timezone)
-    last = int(wall_steps(pd.DatetimeIndex([end]), step, timezone)[0]) - 1
-    first = int(wall[0])
-    if last - first >= MAX_STEPS:
-        raise UnusableSeries(
-            f"the series spans {last - first + 1:,} steps of {_short(step)}: check its first and last "
-            "timestamps, or pass a longer step"
-        )
-    length = max(1, last - first + 1)
-    keep = wall <= max(last, first)
-    values = _averages(wall[keep] - first, values[keep], length)
-    values = _hold(values, period, step)
-    missing = float(np.isnan(values).mean())
-    if missing > 0.02:
+    complete = wall < int(wall_steps(pd.DatetimeIndex([end]), step, timezone)[0])
+    if complete.any():
+        wall, values = wall[complete], values[complete]
+    first, last = int(wall.min()), int(wall.max())
+    averages = _hold(_averages(wall - first, values, last - first + 1), period, step)
+    missing = float(np.isnan(averages).mean())
+    if missing > NOTED_GAPS:
         notices.append(Notice("gaps", f"{missing:.0%} of the steps before the forecast hold no data"))
-    return Grid(values, first, step, timezone, end, tuple(notices))
+    return Grid(averages, first, step, timezone, end, stale, tuple(notices))
 
 
 def _clean(series: pd.Series, as_of: pd.Timestamp | None) -> tuple[pd.DatetimeIndex, np.ndarray, list[Notice]]:
@@ -133,9 +131,10 @@ def _hold(values: np.ndarray, period: pd.Timedelta, step: pd.Timedelta) -> np.nd
     return pd.Series(values).ffill(limit=held).to_numpy()
 
 
-def _short(span: pd.Timedelta) -> str:
-    seconds = span.total_seconds()
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g} {name}"
-    return f"{seconds:g} s"
+def span_text(span: pd.Timedelta) -> str:
+    """A span as people write it: 15min, 24h, 90d."""
+    minutes = span / pd.Timedelta(minutes=1)
+    for size, name in ((pd.Timedelta(days=1), "d"), (pd.Timedelta(hours=1), "h")):
+        if span >= 2 * size and span % size == pd.Timedelta(0):
+            return f"{span / size:g}{name}"
+    return f"{minutes:g}min" if minutes >= 1 else f"{span.total_seconds():g}s"

@@ -5,6 +5,7 @@ Every failure is a ValueError (or UnusableSeries) of one sentence that says what
 
 from __future__ import annotations
 
+import contextlib
 import re
 import zoneinfo
 from dataclasses import dataclass
@@ -17,7 +18,13 @@ from planner.demand.notices import Notice, UnusableSeries
 _SPAN = re.compile(
     r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>s|sec|m|min|minutes?|h|hours?|d|days?|w|weeks?)", re.IGNORECASE
 )
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_UNITS = {
+    "s": pd.Timedelta(seconds=1),
+    "m": pd.Timedelta(minutes=1),
+    "h": pd.Timedelta(hours=1),
+    "d": pd.Timedelta(days=1),
+    "w": pd.Timedelta(weeks=1),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +120,11 @@ def to_span(text: str, option: str) -> pd.Timedelta:
     match = _SPAN.fullmatch(text.strip())
     span = pd.Timedelta(0)
     if match:
-        seconds = float(match["number"]) * _SECONDS[match["unit"][0].lower()]
-        try:
-            span = pd.Timedelta(seconds=seconds)
-        except (OverflowError, ValueError):
-            match = None
-    if not match or span <= pd.Timedelta(0):
+        with contextlib.suppress(OverflowError, ValueError):
+            span = float(match["number"]) * _UNITS[match["unit"][0].lower()]
+    if span <= pd.Timedelta(0):
         raise ValueError(f"{option} {text!r} is not a length of time: write it like 15min, 24h or 90d")
     return span
-
-
-def span_text(span: pd.Timedelta) -> str:
-    """The shortest way to write a span: 15min, 24h, 90d."""
-    seconds = span.total_seconds()
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{name}"
-    return f"{seconds:g}s"
 
 
 def to_timestamp(text: str | None, option: str) -> pd.Timestamp | None:
