@@ -19,7 +19,7 @@ from planner.scaling.alarms import EVALUATION_RANGE_EXTRA
 from planner.scaling.bounds import bounds_of
 from planner.scaling.policies import CPU, HIGH_RESOLUTION_SUFFIX, CapacityBasis, CooldownFrom, Policy
 from planner.scaling.proposals import metric_scale
-from planner.scaling.replay import checked_demand, simulate
+from planner.scaling.replay import checked_demand, simulate, ticks_per_minute
 from planner.scaling.rounding import TOLERANCE
 from planner.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE
 
@@ -37,10 +37,13 @@ CACHE_LINE: Final = 64
 class Batch:
     """One value a policy, shape (policies,)."""
 
-    task_hours_by_day: FloatArray
-    """Shape (days, policies); days are counted from the first minute, the last may be short."""
+    task_ticks_by_day: IntArray
+    """Tasks times ticks, shape (days, policies); days count from the first minute, the last may be short."""
+    ticks_per_hour: IntArray
     violations_by_day: IntArray
     """Violating minutes, shape (days, policies)."""
+    strained_by_day: IntArray
+    """Minutes that would violate if demand were higher by the batch's `strain`; shape (days, policies)."""
     scale_outs: IntArray
     scale_ins: IntArray
     instance_hours: FloatArray
@@ -49,8 +52,12 @@ class Batch:
     """Why the scalar reference replayed a policy; None for those in lanes."""
 
     @property
+    def task_hours_by_day(self) -> FloatArray:
+        return np.asarray(self.task_ticks_by_day / self.ticks_per_hour)
+
+    @property
     def task_hours(self) -> FloatArray:
-        return np.asarray(self.task_hours_by_day.sum(axis=0))
+        return np.asarray(self.task_ticks_by_day.sum(axis=0) / self.ticks_per_hour)
 
     @property
     def violating_minutes(self) -> IntArray:
@@ -87,12 +94,14 @@ def replay_batch(
     utilisation: float,
     history_vcpu: FloatArray | None = None,
     floor: IntArray | None = None,
+    strain: float = 0.0,
     advance: Callable[[float], None] = lambda _lanes: None,
 ) -> Batch:
     """Replay every policy on `demand_vcpu` as `simulate` would; `advance` hears how many are done.
 
     `floor` (tasks, shape (minutes,)) raises every policy's minimum minute by minute, as scheduled actions
-    would; only policies without schedules of their own take one.
+    would; only policies without schedules of their own take one. `strain` is the share by which demand
+    is raised to count the minutes that only just do not violate.
     """
     demand = checked_demand(demand_vcpu)
     result = _empty(policies, -(-len(demand) // DAY_MINUTES))
@@ -103,10 +112,10 @@ def replay_batch(
         if result.by_reference[index] is None:
             groups.setdefault(_shape(policy), []).append(index)
         else:
-            _by_reference(demand, start, policy, utilisation, history_vcpu, result, index)
+            _by_reference(demand, start, policy, utilisation, history_vcpu, strain, result, index)
             advance(1)
     for members in groups.values():
-        shared = _Shared.of(demand, start, policies[members[0]], utilisation, history_vcpu, floor)
+        shared = _Shared.of(demand, start, policies[members[0]], utilisation, history_vcpu, floor, strain)
         for offset in range(0, len(members), _lanes()):
             block = members[offset : offset + _lanes()]
             _run_block(shared, [policies[i] for i in block], result, block)
@@ -123,7 +132,9 @@ def _lanes() -> int:
 def _empty(policies: Sequence[Policy], days: int) -> Batch:
     count = len(policies)
     return Batch(
-        np.zeros((days, count)),
+        np.zeros((days, count), np.int64),
+        np.full(count, MINUTES_PER_HOUR, np.int64),
+        np.zeros((days, count), np.int64),
         np.zeros((days, count), np.int64),
         np.zeros(count, np.int64),
         np.zeros(count, np.int64),
@@ -138,12 +149,18 @@ def _by_reference(
     policy: Policy,
     utilisation: float,
     history: FloatArray | None,
+    strain: float,
     result: Batch,
     index: int,
 ) -> None:
     outcome = simulate(demand, start, policy, utilisation=utilisation, history_vcpu=history)
     seen, days = outcome.trajectory, range(0, len(demand), DAY_MINUTES)
-    result.task_hours_by_day[:, index] = np.add.reduceat(seen.tasks, days) / MINUTES_PER_HOUR
+    parts = ticks_per_minute(policy)
+    result.ticks_per_hour[index] = parts * MINUTES_PER_HOUR
+    task_ticks = np.rint(seen.tasks * parts).astype(np.int64)
+    result.task_ticks_by_day[:, index] = np.add.reduceat(task_ticks, days)
+    needed = _needed(demand * (1 + strain), policy.task_vcpu * utilisation)
+    result.strained_by_day[:, index] = np.add.reduceat((needed > seen.running).astype(np.int64), days)
     result.violations_by_day[:, index] = np.add.reduceat(seen.violating.astype(np.int64), days)
     result.scale_outs[index], result.scale_ins[index] = outcome.scale_outs, outcome.scale_ins
     if outcome.instance_hours is not None:
@@ -178,6 +195,7 @@ class _Shared:
     high_points: NDArray[np.int16]
     low_points: NDArray[np.int16]
     needed: NDArray[np.int16]
+    strained: NDArray[np.int16]
     low: NDArray[np.int16]
     high: NDArray[np.int16]
     changed: NDArray[np.uint8]
@@ -198,6 +216,7 @@ class _Shared:
         utilisation: float,
         history: FloatArray | None,
         floor: IntArray | None,
+        strain: float,
     ) -> _Shared:
         from planner.scaling.kernels import LANES
 
@@ -223,6 +242,7 @@ class _Shared:
             high_points=_points(present, tracking.high_datapoints),
             low_points=_points(present, tracking.low_datapoints),
             needed=np.repeat(_needed(demand, policy.task_vcpu * utilisation), parts),
+            strained=np.repeat(_needed(demand * (1 + strain), policy.task_vcpu * utilisation), parts),
             low=np.repeat(low, parts).astype(np.int16),
             high=np.repeat(high, parts).astype(np.int16),
             changed=_on_minutes(np.any([edge != 0 for edge in edges], axis=0), parts),
@@ -273,6 +293,8 @@ def _points(present: NDArray[np.bool_], datapoints: int) -> NDArray[np.int16]:
     """Datapoints that make the alarm at each tick: fewer where some are missing, never where all are."""
     from planner.scaling.kernels import NEVER
 
+    if present.all():
+        return np.full(len(present), datapoints, np.int16)
     window = datapoints + EVALUATION_RANGE_EXTRA
     padded = np.concatenate([np.ones(window, np.int64), present.astype(np.int64)])
     total = np.cumsum(padded)
@@ -295,18 +317,18 @@ def _run_block(shared: _Shared, policies: list[Policy], result: Batch, indices: 
     published = _aligned(shared.published_rows * lanes, np.int16)
     history = np.tile(state.reshape(-1, lanes)[kernels.DESIRED], shared.start_ticks + 1)
     ticks, day_ticks = len(shared.load), DAY_MINUTES * shared.ticks_per_minute
+    result.ticks_per_hour[indices] = shared.ticks_per_minute * MINUTES_PER_HOUR
     tracking = policies[0].target_tracking[0]
     for day, first in enumerate(range(0, ticks, day_ticks)):
         task_ticks = _aligned(lanes, np.int32)
         kernels.run_block(
             first, min(first + day_ticks, ticks), shared.load, shared.new_points, shared.source,
-            shared.high_points, shared.low_points, shared.needed, shared.low, shared.high, shared.changed,
-            shared.deploying, state, numbers, published, history, task_ticks, shared.start_ticks,
+            shared.high_points, shared.low_points, shared.needed, shared.strained, shared.low, shared.high,
+            shared.changed, shared.deploying, state, numbers, published, history, task_ticks, shared.start_ticks,
             shared.ticks_per_minute, tracking.capacity_basis is CapacityBasis.DESIRED,
             tracking.metric_ceiling_percent is not None,
         )  # fmt: skip
-        task_hours = task_ticks[: len(indices)] / (shared.ticks_per_minute * MINUTES_PER_HOUR)
-        result.task_hours_by_day[day, indices] = task_hours
+        result.task_ticks_by_day[day, indices] = task_ticks[: len(indices)]
         _empty_counters(state.reshape(-1, lanes), result, day, indices)
 
 
@@ -317,7 +339,8 @@ def _empty_counters(rows: NDArray[np.int16], result: Batch, day: int, indices: l
     result.violations_by_day[day, indices] = rows[kernels.VIOLATIONS, :used]
     result.scale_outs[indices] += rows[kernels.OUTS, :used]
     result.scale_ins[indices] += rows[kernels.INS, :used]
-    rows[[kernels.VIOLATIONS, kernels.OUTS, kernels.INS]] = 0
+    result.strained_by_day[day, indices] = rows[kernels.STRAINS, :used]
+    rows[[kernels.VIOLATIONS, kernels.STRAINS, kernels.OUTS, kernels.INS]] = 0
     streaks = [kernels.HIGH, kernels.LOW]
     rows[streaks] = np.minimum(rows[streaks], STREAK)
 
@@ -339,6 +362,7 @@ def _block_state(shared: _Shared, policies: list[Policy]) -> tuple[NDArray[np.in
             low, high = max(low, policy.min), min(high, policy.max)
         initial = low if policy.initial is None else policy.initial
         rows[kernels.DESIRED, lane] = min(max(initial, low), high)
+        rows[kernels.BEFORE, lane] = rows[kernels.DESIRED, lane]
         rows[kernels.OUT_TICKS, lane] = math.ceil(tracking.scale_out_cooldown_s / tracking.period_s)
         rows[kernels.IN_TICKS, lane] = math.ceil(tracking.scale_in_cooldown_s / tracking.period_s)
         most = int(kernels.MOST) if tracking.maximum_scale_in is None else tracking.maximum_scale_in

@@ -354,6 +354,8 @@ def _sentence(error: dict[str, Any]) -> str:
         return "this key is not known"
     if error["type"] == "missing":
         return "this key is required"
+    if error["type"] == "model_type":
+        return "a JSON object is required"
     return str(error["msg"]).removeprefix("Value error, ")
 
 

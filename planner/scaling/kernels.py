@@ -21,7 +21,8 @@ TOLERANCE = 1e-6  # planner.scaling.rounding.TOLERANCE; numba needs it as a glob
 DESIRED, BASE, OUT_LEFT, IN_LEFT, HIGH, LOW, LOWEST, HIGHEST = 0, 1, 2, 3, 4, 5, 6, 7
 OUT_TICKS, IN_TICKS, SCALE_IN_MOST, NEEDED, NEEDED_LOW, OUTS, INS = 8, 9, 10, 11, 12, 13, 14
 VIOLATIONS, FROM, MINIMUM, MAXIMUM, RUNNING, HIGH_CALL, LOW_CALL, LEAST = 15, 16, 17, 18, 19, 20, 21, 22
-ROWS = 23
+STRAINS, BEFORE = 23, 24
+ROWS = 25
 # Rows of the float64 block
 PER_TARGET, PER_LOW, WANTED, WANTED_LOW, CEILING, CEILING_LOW = 0, 1, 2, 3, 4, 5
 FLOAT_ROWS = 6
@@ -55,14 +56,18 @@ def tasks_at_target(load, s, f, measured, capped):  # type: ignore[no-untyped-de
     if capped:
         for i in range(LANES):
             running = np.float64(measured[i])
-            wanted = min(load * f[PER_TARGET * LANES + i], running * f[CEILING * LANES + i])
-            low = min(load * f[PER_LOW * LANES + i], running * f[CEILING_LOW * LANES + i])
-            f[WANTED * LANES + i] = min(np.ceil(wanted - TOLERANCE), MOST)
-            f[WANTED_LOW * LANES + i] = min(np.floor(low + TOLERANCE), MOST)
+            wanted, most = load * f[PER_TARGET * LANES + i], running * f[CEILING * LANES + i]
+            low, most_low = load * f[PER_LOW * LANES + i], running * f[CEILING_LOW * LANES + i]
+            wanted = np.ceil((wanted if wanted < most else most) - TOLERANCE)
+            low = np.floor((low if low < most_low else most_low) + TOLERANCE)
+            f[WANTED * LANES + i] = wanted if wanted < MOST else MOST
+            f[WANTED_LOW * LANES + i] = low if low < MOST else MOST
     else:
         for i in range(LANES):
-            f[WANTED * LANES + i] = min(np.ceil(load * f[PER_TARGET * LANES + i] - TOLERANCE), MOST)
-            f[WANTED_LOW * LANES + i] = min(np.floor(load * f[PER_LOW * LANES + i] + TOLERANCE), MOST)
+            wanted = np.ceil(load * f[PER_TARGET * LANES + i] - TOLERANCE)
+            low = np.floor(load * f[PER_LOW * LANES + i] + TOLERANCE)
+            f[WANTED * LANES + i] = wanted if wanted < MOST else MOST
+            f[WANTED_LOW * LANES + i] = low if low < MOST else MOST
     for i in range(LANES):
         s[NEEDED * LANES + i] = np.int16(f[WANTED * LANES + i])
         s[NEEDED_LOW * LANES + i] = np.int16(f[WANTED_LOW * LANES + i])
@@ -177,39 +182,53 @@ def run_tasks(s, history, tick, start_ticks):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def judge(s, publish, task_ticks, needed):  # type: ignore[no-untyped-def]
-    """Publish the running count, pay the tasks, count a violation (needed is 0 where none is judged)."""
+def run_tasks_next_tick(s):  # type: ignore[no-untyped-def]
+    """`run_tasks` for the usual start within one tick: the lesser of this desired count and the last."""
     for i in range(LANES):
-        running, violations = s[RUNNING * LANES + i], s[VIOLATIONS * LANES + i]
+        desired, before = s[DESIRED * LANES + i], s[BEFORE * LANES + i]
+        s[RUNNING * LANES + i] = desired if desired < before else before
+        s[BEFORE * LANES + i] = desired
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def judge(s, publish, task_ticks, needed, strained):  # type: ignore[no-untyped-def]
+    """Publish the running count, pay the tasks, count violations (needed is 0 where none is judged)."""
+    for i in range(LANES):
+        running = s[RUNNING * LANES + i]
+        violations, strains = s[VIOLATIONS * LANES + i], s[STRAINS * LANES + i]
         publish[i] = running
         s[VIOLATIONS * LANES + i] = np.int16(violations + ONE) if needed > running else violations
+        s[STRAINS * LANES + i] = np.int16(strains + ONE) if strained > running else strains
     for i in range(LANES):
         task_ticks[i] += s[DESIRED * LANES + i]
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def judge_minute(s, publish, task_ticks, needed, part, parts):  # type: ignore[no-untyped-def]
+def judge_minute(s, publish, task_ticks, needed, strained, part, parts):  # type: ignore[no-untyped-def]
     """`judge` with several ticks a minute: the least running count of the minute is the one judged."""
     for i in range(LANES):
-        running, least, violations = s[RUNNING * LANES + i], s[LEAST * LANES + i], s[VIOLATIONS * LANES + i]
+        running, least = s[RUNNING * LANES + i], s[LEAST * LANES + i]
+        violations, strains = s[VIOLATIONS * LANES + i], s[STRAINS * LANES + i]
         least = running if ((running < least) | (part == 0)) else least
         publish[i] = running
         s[LEAST * LANES + i] = least
-        violates = (needed > least) & (part == parts - 1)
+        violates, strain = (needed > least) & (part == parts - 1), (strained > least) & (part == parts - 1)
         s[VIOLATIONS * LANES + i] = np.int16(violations + ONE) if violates else violations
+        s[STRAINS * LANES + i] = np.int16(strains + ONE) if strain else strains
     for i in range(LANES):
         task_ticks[i] += s[DESIRED * LANES + i]
 
 
 @numba.njit(cache=True, nogil=True)
 def run_block(  # type: ignore[no-untyped-def]
-    first, last, load, new_points, source, high_points, low_points, needed, low, high, changed, deploying,
-    s, f, published, history, task_ticks, start_ticks, ticks_per_minute, divides, capped,
+    first, last, load, new_points, source, high_points, low_points, needed, strained, low, high, changed,
+    deploying, s, f, published, history, task_ticks, start_ticks, ticks_per_minute, divides, capped,
 ):  # fmt: skip
     """Ticks `first` to `last` for one block. Arrays of the first two lines have one value a tick:
 
     `load` of the newest published datapoint, whether it is new, where its running count is in `published`,
-    the datapoints that make each alarm, tasks that the utilisation objective needs, bounds.
+    the datapoints that make each alarm, tasks that the utilisation objective and its strained form
+    need, bounds.
     """
     rows = published.shape[0] // LANES
     for tick in range(first, last):
@@ -226,11 +245,14 @@ def run_block(  # type: ignore[no-untyped-def]
         if divides and differs != ZERO:
             proportions(load[tick], s, f, measured, capped)
         move_desired(s, high_needed)
-        run_tasks(s, history, tick, start_ticks)
+        if start_ticks == 1:
+            run_tasks_next_tick(s)
+        else:
+            run_tasks(s, history, tick, start_ticks)
         to = (tick % rows) * LANES
         publish = published[to : to + LANES]
         if ticks_per_minute == 1:
-            judge(s, publish, task_ticks, needed[tick])
+            judge(s, publish, task_ticks, needed[tick], strained[tick])
         else:
             part = tick % ticks_per_minute
-            judge_minute(s, publish, task_ticks, needed[tick], part, ticks_per_minute)
+            judge_minute(s, publish, task_ticks, needed[tick], strained[tick], part, ticks_per_minute)

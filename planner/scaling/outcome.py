@@ -109,13 +109,13 @@ def summarise(
     start: datetime,
     task_vcpu: float,
     unserved: FloatArray,
+    task_hours: float,
     activities: list[Activity],
     usd_per_instance_hour: float | None,
     usd_per_task_hour: float | None,
 ) -> Outcome:
     known = ~np.isnan(trajectory.demand_vcpu)
     minutes, violations = int(known.sum()), int(trajectory.violating.sum())
-    task_hours = float(trajectory.tasks.sum()) / MINUTES_PER_HOUR
     instances = trajectory.instances
     instance_hours = None if instances is None else float(instances.sum()) / MINUTES_PER_HOUR
     return Outcome(

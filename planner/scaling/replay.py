@@ -35,7 +35,7 @@ from planner.scaling.provider import Group
 from planner.scaling.rounding import whole
 from planner.scaling.service import ServiceScaler
 from planner.scaling.tasks import Cohort, Tasks
-from planner.units import SECONDS_PER_MINUTE, Share
+from planner.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE, Share
 
 FloatArray = NDArray[np.float64]
 DEFAULT_UTILISATION: Share = Share(0.8)
@@ -91,6 +91,12 @@ def column_of(metric: str) -> str:
     return known.get(base, base.removeprefix("custom:"))
 
 
+def ticks_per_minute(policy: Policy) -> int:
+    """1, or 3 where a policy uses 20-second metrics."""
+    settings: tuple[TargetTracking | StepScaling, ...] = (*policy.target_tracking, *policy.step)
+    return SECONDS_PER_MINUTE // min([SECONDS_PER_MINUTE, *(s.period_s for s in settings)])
+
+
 def _series(demand: FloatArray, policy: Policy, loads: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     series = {"vcpu": demand}
     policies: tuple[TargetTracking | StepScaling, ...] = (*policy.target_tracking, *policy.step)
@@ -127,8 +133,8 @@ class _Replay:
     ) -> None:
         self.demand, self.policy, self.bounds, self.disturbance = demand, policy, bounds, disturbance
         settings: tuple[TargetTracking | StepScaling, ...] = (*policy.target_tracking, *policy.step)
-        self.tick_s = min([SECONDS_PER_MINUTE, *(s.period_s for s in settings)])
-        self.ticks_per_minute = SECONDS_PER_MINUTE // self.tick_s
+        self.ticks_per_minute = ticks_per_minute(policy)
+        self.tick_s = SECONDS_PER_MINUTE // self.ticks_per_minute
         factors = disturbance.factors(len(demand))
         self.inputs: list[tuple[MetricStream, FloatArray]] = [
             (
@@ -183,10 +189,10 @@ class _Replay:
         for tick in range(minutes * self.ticks_per_minute):
             self._tick(tick, seen)
         needed = np.array([0 if d != d else whole(d / (self.policy.task_vcpu * utilisation)) for d in self.demand])
-        seen.tasks /= self.ticks_per_minute
+        task_hours = float(seen.tasks.sum()) / (self.ticks_per_minute * MINUTES_PER_HOUR)
         trajectory = Trajectory(
             demand_vcpu=self.demand,
-            tasks=seen.tasks,
+            tasks=seen.tasks / self.ticks_per_minute,
             running=seen.running,
             desired=seen.desired,
             instances=None if self.group is None else seen.instances,
@@ -200,6 +206,7 @@ class _Replay:
             start,
             self.policy.task_vcpu,
             seen.unserved,
+            task_hours,
             self.scaler.activities,
             price,
             usd_per_task_hour,

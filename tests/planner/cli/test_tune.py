@@ -1,0 +1,105 @@
+"""`planner tune`: a policy that simulate accepts, only data before --as-of, exit 1 where it is infeasible."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from planner import terminal
+from planner.cli import simulate, tune
+
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    made = typer.Typer()
+    simulate.register(made)
+    tune.register(made)
+    return made
+
+
+def write(path: Path, load: np.ndarray[Any, Any]) -> Path:
+    rows = [f"{(MONDAY + timedelta(minutes=m)).isoformat()},{v:.4f}" for m, v in enumerate(load)]
+    path.write_text("timestamp,vcpu\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def daily(days: int) -> np.ndarray[Any, Any]:
+    return 10 + 6 * np.sin(np.arange(days * 1440) / 1440 * 2 * np.pi)
+
+
+def run(app: typer.Typer, *arguments: str) -> tuple[int, dict[str, Any]]:
+    done = CliRunner().invoke(app, [*arguments, "--json"])
+    return done.exit_code, json.loads(done.stdout)
+
+
+def test_the_chosen_policy_replays_as_promised(app: typer.Typer, tmp_path: Path) -> None:
+    demand = write(tmp_path / "demand.csv", daily(8))
+    code, chosen = run(app, "tune", str(demand), "--task-vcpu", "0.5", "--slo", "0.999", "--utilisation", "0.8")
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps(chosen["policy"]), encoding="utf-8")
+    _, outcome = run(app, "simulate", str(demand), "--policy", str(policy))
+
+    assert code == 0
+    assert chosen["infeasible"] is False
+    assert chosen["cost"]["task_hours_per_week"] > 0
+    assert outcome["slo_attainment"] >= 0.999
+
+
+def test_what_happens_after_as_of_changes_nothing(app: typer.Typer, tmp_path: Path) -> None:
+    load = daily(10)
+    other = load.copy()
+    other[8 * 1440 :] *= 40
+    options = ["--task-vcpu", "0.5", "--slo", "0.999", "--as-of", "2026-01-13T00:00:00Z"]
+    found = [
+        run(app, "tune", str(write(tmp_path / f"{n}.csv", x)), *options)[1] for n, x in enumerate((load, other))
+    ]
+
+    assert found[0] == found[1]
+
+
+def test_infeasible_exits_1_with_the_reason(app: typer.Typer, tmp_path: Path) -> None:
+    demand = write(tmp_path / "demand.csv", daily(3))
+    code, answer = run(app, "tune", str(demand), "--task-vcpu", "0.5", "--slo", "0.999", "--max", "5")
+
+    assert code == 1
+    assert answer["infeasible"] is True
+    assert answer["policy"] is None
+    assert "more than 5 tasks" in answer["reason"]
+
+
+def test_people_see_the_frontier_and_the_choice(app: typer.Typer, tmp_path: Path) -> None:
+    demand = write(tmp_path / "demand.csv", daily(3))
+    done = CliRunner().invoke(app, ["tune", str(demand), "--task-vcpu", "0.5"])
+
+    assert done.exit_code == 0
+    assert "cost against attainment" in done.stdout
+    assert "task-hours a week" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--task-vcpu", "0"], "--task-vcpu"),
+        (["--task-vcpu", "1", "--slo", "1.2"], "--slo"),
+        (["--task-vcpu", "1", "--as-of", "soon"], "--as-of"),
+        (["--task-vcpu", "1", "--as-of", "2020-01-01"], "No demand before"),
+        (["--task-vcpu", "1", "--timezone", "Mars"], "IANA"),
+        (["--task-vcpu", "1", "--as-of", "2026-01-05T12:00:00Z"], "2 days"),
+        (["--task-vcpu", "1", "--max", "0"], "--max"),
+    ],
+)
+def test_bad_options_are_bad_input(app: typer.Typer, tmp_path: Path, options: list[str], words: str) -> None:
+    demand = write(tmp_path / "demand.csv", daily(3))
+    done = CliRunner().invoke(app, ["tune", str(demand), *options])
+
+    assert isinstance(done.exception, terminal.BadInput)
+    assert words in str(done.exception)

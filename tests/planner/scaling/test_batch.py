@@ -1,0 +1,187 @@
+"""Policies in lanes cost, violate and act exactly as the scalar reference says."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from planner.scaling import replay_batch, simulate
+from planner.scaling.batch import unlaned
+from planner.scaling.policies import (
+    CPU,
+    CapacityBasis,
+    CapacityProvider,
+    Delay,
+    Delays,
+    Deployment,
+    Policy,
+    ScheduledScaling,
+    TargetTracking,
+)
+
+START = datetime(2026, 3, 27, tzinfo=UTC)
+UTILISATION = 0.8
+
+
+@st.composite
+def demands(draw: st.DrawFn) -> np.ndarray[Any, Any]:
+    """Random walks, with jumps, gaps, and often values whose ratios to tasks and targets are exact."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    minutes = draw(st.integers(1, 700))
+    load = np.abs(np.cumsum(rng.normal(0, draw(st.sampled_from([0.2, 1, 3])), minutes)))
+    if draw(st.booleans()):
+        load = np.round(load) * 0.7
+    for _ in range(draw(st.integers(0, 4))):
+        first = int(rng.integers(0, minutes))
+        load[first : first + int(rng.integers(1, 40))] = np.nan
+    return load
+
+
+@st.composite
+def trackers(draw: st.DrawFn, shared: dict[str, Any]) -> TargetTracking:
+    return TargetTracking(
+        target=draw(st.one_of(st.sampled_from([20.0, 50.0, 70.0, 100.0]), st.floats(15, 100))),
+        scale_out_cooldown_s=draw(st.sampled_from([0, 45, 60, 300, 700])),
+        scale_in_cooldown_s=draw(st.sampled_from([0, 45, 60, 300, 700])),
+        disable_scale_in=draw(st.sampled_from([False, False, False, True])),
+        low_alarm_factor=draw(st.sampled_from([0.9, 0.7, 1.0])),
+        maximum_scale_in=draw(st.sampled_from([None, None, 1, 3])),
+        **shared,
+    )
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> list[Policy]:
+    fast = draw(st.sampled_from([False, False, True]))
+    shared = {
+        "metric": CPU + "HighResolution" if fast else CPU,
+        "period_s": 20 if fast else 60,
+        "high_datapoints": draw(st.sampled_from([3, 1, 5])),
+        "low_datapoints": draw(st.sampled_from([15, 3])),
+        "capacity_basis": draw(st.sampled_from(CapacityBasis)),
+        "metric_ceiling_percent": draw(st.sampled_from([None, 100.0])),
+    }
+    delays = Delays(
+        Delay(draw(st.sampled_from([0, 30, 60, 150, 400]))),  # type: ignore[arg-type]
+        Delay(draw(st.sampled_from([0, 16, 45]))),  # type: ignore[arg-type]
+        Delay(draw(st.sampled_from([0, 23, 60, 130]))),  # type: ignore[arg-type]
+    )
+    scheduled = draw(st.sampled_from([(), SCHEDULE]))
+    deployments = draw(st.sampled_from([(), DEPLOYMENTS]))
+    return [
+        Policy(
+            task_vcpu=0.7,
+            min=draw(st.integers(1, 6)),
+            max=draw(st.integers(6, 60)),
+            initial=draw(st.one_of(st.none(), st.integers(0, 40))),
+            target_tracking=(draw(trackers(shared)),),
+            scheduled=scheduled,
+            deployments=deployments,
+            delays=delays,
+        )
+        for _ in range(draw(st.integers(1, 3)))
+    ]
+
+
+SCHEDULE = (
+    ScheduledScaling("cron(0/40 * ? * * *)", min=7),
+    ScheduledScaling("cron(15 * ? * * *)", min=1, max=11),
+)
+DEPLOYMENTS = (Deployment(START + timedelta(minutes=90), START + timedelta(minutes=160)),)
+
+
+def check(load: np.ndarray[Any, Any], policies: list[Policy]) -> None:
+    batch = replay_batch(load, START, policies, utilisation=UTILISATION)
+    for i, policy in enumerate(policies):
+        outcome = simulate(load, START, policy, utilisation=UTILISATION)
+
+        assert batch.by_reference[i] is None
+        assert batch.violating_minutes[i] == outcome.violating_minutes
+        assert (batch.scale_outs[i], batch.scale_ins[i]) == (outcome.scale_outs, outcome.scale_ins)
+        assert batch.task_hours[i] == outcome.task_hours
+
+
+@given(demands(), batches())
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+def test_lanes_equal_the_reference(load: np.ndarray[Any, Any], policies: list[Policy]) -> None:
+    check(load, policies)
+
+
+@pytest.mark.slow
+@given(demands(), batches())
+@settings(deadline=None, max_examples=1_000, suppress_health_check=[HealthCheck.too_slow])
+def test_lanes_equal_the_reference_on_a_thousand_cases(load: np.ndarray[Any, Any], policies: list[Policy]) -> None:
+    check(load, policies)
+
+
+def tracked(**changes: Any) -> Policy:
+    policy = Policy(task_vcpu=1, min=2, max=50, target_tracking=(TargetTracking(50),))
+    return dataclasses.replace(policy, **changes)
+
+
+def test_more_policies_than_lanes_fill_several_blocks() -> None:
+    load = np.abs(np.sin(np.arange(3_000) / 200)) * 20
+    policies = [tracked(target_tracking=(TargetTracking(20 + i),)) for i in range(70)]
+    batch = replay_batch(load, START, policies, utilisation=UTILISATION)
+
+    for i in (0, 63, 64, 69):
+        assert batch.task_hours[i] == simulate(load, START, policies[i]).task_hours
+
+
+def test_days_add_up_to_the_total() -> None:
+    load = np.abs(np.sin(np.arange(3_000) / 200)) * 20
+    batch = replay_batch(load, START, [tracked()], utilisation=UTILISATION)
+
+    assert batch.task_hours_by_day.shape == (3, 1)  # 1,440 + 1,440 + 120 minutes
+    assert batch.violations_by_day.sum() == batch.violating_minutes[0] > 0
+
+
+def test_a_floor_raises_the_minimum_as_a_schedule_does() -> None:
+    load = np.full(180, 1.0)
+    floor = np.r_[np.full(60, 2), np.full(60, 9), np.full(60, 2)]
+    batch = replay_batch(load, START, [tracked()], utilisation=UTILISATION, floor=floor)
+    actions = (
+        ScheduledScaling("at(2026-03-27T01:00:00)", min=9),
+        ScheduledScaling("at(2026-03-27T02:00:00)", min=2),
+    )
+
+    assert batch.task_hours[0] == simulate(load, START, tracked(scheduled=actions)).task_hours
+
+
+def test_strain_counts_the_near_misses() -> None:
+    load = np.full(100, 1.55)  # 2 tasks at 0.8 hold 1.6; 6 % more is 1.643
+    batch = replay_batch(
+        load, START, [tracked(target_tracking=(TargetTracking(90),))], utilisation=0.8, strain=0.06
+    )
+
+    assert batch.violating_minutes[0] == 0
+    assert batch.strained_by_day.sum() == 100
+
+
+def test_what_lanes_cannot_express_is_replayed_by_the_reference_and_said() -> None:
+    provider = tracked(capacity_provider=CapacityProvider(4))
+    load = np.abs(np.sin(np.arange(600) / 60)) * 20
+    batch = replay_batch(load, START, [provider], utilisation=UTILISATION)
+    outcome = simulate(load, START, provider)
+
+    assert batch.by_reference == ("it has a capacity provider",)
+    assert batch.instance_hours[0] == outcome.instance_hours
+    assert batch.violating_minutes[0] == outcome.violating_minutes
+
+
+@pytest.mark.parametrize(
+    ("policy", "reason"),
+    [
+        (tracked(min=0), "minimum is 0"),
+        (tracked(target_tracking=()), "not exactly one"),
+        (tracked(delays=Delays(task_start_s=Delay(kind="uniform", high_s=9))), "random"),  # type: ignore[arg-type]
+    ],
+)
+def test_every_reason_is_named(policy: Policy, reason: str) -> None:
+    assert reason in str(unlaned(policy))
