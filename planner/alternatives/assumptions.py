@@ -96,6 +96,8 @@ class Assumptions:
     """Azure CNI overlay allows up to 250; 110 is the kubenet default (AKS documentation)."""
     eks_clusters: int = 1
     eks_extended_support: bool = False
+    eks_packing: str = "karpenter"
+    """How EKS nodes are chosen: "karpenter", or "packer" for the planner's own."""
     eks_auto_mode: bool = False
     """AWS runs the nodes for a fee on each instance; staff hours are then yours to lower."""
     aks_tier: str = "standard"

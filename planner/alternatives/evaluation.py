@@ -17,7 +17,8 @@ class Packed:
 
     instances: tuple[tuple[str, int], ...]
     usd_per_hour: UsdPerHour
-    lower_bound_usd_per_hour: UsdPerHour
+    lower_bound_usd_per_hour: UsdPerHour | None
+    """None where the packer proves nothing, as Karpenter does not."""
 
 
 Pack = Callable[[Sequence[TaskType], Sequence[InstanceType]], "Packed | Rejection"]

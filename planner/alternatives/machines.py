@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,6 @@ class Fleet:
 
     lines: tuple[CostLine, ...]
     instances: float
-    gap: float
     notes: tuple[str, ...]
 
 
@@ -104,7 +104,7 @@ def fleet(
     found = levels(demanded, question.assumed.level_count)
     by_name = {s.service: s for s in demanded.replicas}
     counts: dict[str, float] = {}
-    cost = bound = 0.0
+    costs: list[tuple[float, float | None]] = []
     for level in found:
         wanted = [by_name[name].as_tasks(count) for name, count in level.tasks.items() if count]
         if not wanted:
@@ -115,18 +115,25 @@ def fleet(
         weight = level.hours / demanded.hours
         for name, count in packed.instances:
             counts[name] = counts.get(name, 0.0) + count * weight * (1 + question.assumed.headroom)
-        cost += packed.usd_per_hour * level.hours
-        bound += packed.lower_bound_usd_per_hour * level.hours
+        bound = packed.lower_bound_usd_per_hour
+        costs.append((packed.usd_per_hour * level.hours, None if bound is None else bound * level.hours))
     known = prices or {name: needed(question.book.instance(question.region, name)) for name in counts}
-    gap = cost / bound - 1 if bound else 0.0
     notes = (
         f"fleets for {len(found)} level(s) of demand hold {percent(excess_share(demanded, found)):.1f} % more CPU"
         " than hour by hour",
-        f"packed within {percent(gap):.1f} % of the cheapest possible fleet;"
-        f" {percent(question.assumed.headroom):g} % headroom on top",
+        f"{_proof(costs)}; {percent(question.assumed.headroom):g} % headroom on top",
     )
     rounded = {name: round(count, 4) for name, count in counts.items()}
-    return Fleet(tuple(fleet_lines(rounded.items(), known)), sum(rounded.values()), gap, notes)
+    return Fleet(tuple(fleet_lines(rounded.items(), known)), sum(rounded.values()), notes)
+
+
+def _proof(costs: Sequence[tuple[float, float | None]]) -> str:
+    """How near to the cheapest possible fleet, where the packer says."""
+    bounds = [bound for _cost, bound in costs if bound is not None]
+    if not costs or len(bounds) < len(costs):
+        return "packed greedily, one large node after another, with no proof of how near to the cheapest"
+    gap = math.fsum(cost for cost, _bound in costs) / math.fsum(bounds) - 1
+    return f"packed within {percent(gap):.1f} % of the cheapest possible fleet"
 
 
 def _refuse_misfits(demanded: Demanded, types: Sequence[InstanceType]) -> None:

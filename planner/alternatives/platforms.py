@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 from planner.alternatives import machines, tasks
 from planner.alternatives.assumptions import Assumptions, Platform
 from planner.alternatives.evaluation import Evaluation
+from planner.alternatives.karpenter import provision
 from planner.alternatives.knowledge import RE_EVALUATE, cannot
 from planner.alternatives.question import Question, Refused, needed
 from planner.alternatives.reserves import FARGATE_POD_OVERHEAD_MIB
@@ -101,8 +104,12 @@ def _ecs_fargate_spot(question: Question) -> Answer:
 
 
 def _eks_ec2(question: Question) -> Answer:
-    pods = machines.as_pods(question.demanded)
-    fleet = machines.fleet(question, pods, machines.kubernetes_types(question, eks=True))
+    """Nodes as Karpenter provisions them, unless the planner's packer is asked for."""
+    pods, types = machines.as_pods(question.demanded), machines.kubernetes_types(question, eks=True)
+    chosen = question
+    if question.assumed.eks_packing == "karpenter":
+        chosen = replace(question, pack=partial(provision, zones=question.zones))
+    fleet = machines.fleet(chosen, pods, types)
     lines, missing, notes = _fleet_answer(question, fleet)
     if question.assumed.eks_auto_mode:
         share = needed(question.book.item(question.region, "eks_auto_mode_fee_share"))

@@ -24,6 +24,8 @@ class Question:
     families: Collection[str] | None = None
     max_vcpu: int | None = None
     awsvpc_trunking: bool = True
+    zones: int = 1
+    """Zones that Karpenter spreads pods over; `pack` knows its own."""
     load_balancing: tuple[CostLine, ...] | None = None
     """Measured load balancer lines, in place of `assumed.load_balancers` and `assumed.lcus_each`."""
 

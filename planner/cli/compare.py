@@ -39,6 +39,7 @@ def compare(
     staff_hours: Annotated[
         list[str] | None, typer.Option(help="Hours a month on one platform, e.g. ecs-ec2=10; repeat")
     ] = None,
+    eks_packing: Annotated[str, typer.Option(help="karpenter, or packer for the planner's own")] = "karpenter",
     eks_auto_mode: Annotated[bool, typer.Option(help="EKS nodes in Auto Mode, with its fee")] = False,
     eks_extended_support: Annotated[bool, typer.Option(help="EKS on an old Kubernetes version")] = False,
     prefix_delegation: Annotated[bool, typer.Option(help="EKS with VPC CNI prefix delegation")] = False,
@@ -63,6 +64,8 @@ def compare(
     from planner.alternatives import Assumptions, Platform, Question, as_document
     from planner.alternatives import compare as run
 
+    if eks_packing not in {"karpenter", "packer"}:
+        raise terminal.BadInput(f"{eks_packing} is no way to choose EKS nodes: use karpenter or packer.")
     into = chosen_currency(currency, rate, rate_date)
     book = open_book(prices)
     demanded, plan_region, balancing = _demand(source, hours)
@@ -75,13 +78,13 @@ def compare(
         fargate_spot_discount=fargate_spot_discount, azure_region=azure_region,
         azure_load_balancing_usd_per_hour=azure_load_balancing_usd_per_hour,
         azure_disk_usd_per_gb_month=azure_disk_usd_per_gb_month,
-        eks_auto_mode=eks_auto_mode, eks_extended_support=eks_extended_support,
+        eks_packing=eks_packing, eks_auto_mode=eks_auto_mode, eks_extended_support=eks_extended_support,
         prefix_delegation=prefix_delegation,
         staff_hours_per_month=_staff_hours(staff_hours or []),
     )  # fmt: skip
     question = Question(
         demanded, book, where, _packer(zones, time_limit), assumed, _architectures(architecture), family,
-        load_balancing=balancing,
+        load_balancing=balancing, zones=zones,
     )  # fmt: skip
     wanted = tuple(_platform(name) for name in platform) if platform else tuple(Platform)
     with terminal.progress("Evaluating platforms", total=len(wanted)) as advance:
@@ -273,15 +276,17 @@ def _show(comparison: Comparison, into: Any) -> None:
 
 
 def _show_changes(comparison: Comparison, out: Any, into: Any) -> None:
-    from itertools import groupby
-
     from planner.cost import format_money
     from planner.units import usd_per_month
 
     out.print("[bold]What would flip it[/bold]")
-    for _platform_name, found in groupby(comparison.flips, key=lambda f: f.challenger):
-        for flip in list(found)[:SHOWN_FLIPS]:
+    others = [e.platform for e in comparison.evaluations if e.is_complete][1:]
+    for platform in others:
+        levelling = [flip for flip in comparison.flips if flip.challenger is platform]
+        for flip in levelling[:SHOWN_FLIPS]:
             out.print(f"  {flip.sentence}")
+        if not levelling:
+            out.print(f"  {platform.value}: no single change of demand or price would")
     if comparison.tornado:
         out.print("[bold]Inputs that move the decision most (advantage of the cheapest, a month)[/bold]")
     for bar in comparison.tornado:
