@@ -124,7 +124,8 @@ def _mean_lcus(points: pd.DataFrame, balancer: str) -> float | None:
     rows = points[(points["metric"] == LCU_METRIC) & (points["resource"] == f"load-balancer/{balancer}")]
     if rows.empty:
         return None
-    # ConsumedLCUs is summed over a period; an hour of sixty one-minute points adds to that hour's units.
+    # A minute's sum is a sixtieth of the units in force, so the sum over an hour is that hour's units (ELB
+    # guide: of a reservation of 6,000 "the one-hour total is 6,000, and the one-minute total is 100").
     sums = rows[rows["statistic"] == "Sum"]
     if sums.empty:
         return float(rows["value"].mean())

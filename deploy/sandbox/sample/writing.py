@@ -15,6 +15,7 @@ from deploy.sandbox.sample import usage as usages
 from deploy.sandbox.sample.usage import Usage
 from deploy.sandbox.sample.workloads import CLUSTER, Workload
 from deploy.sandbox.series import Floats, MetricKey, MetricStore
+from planner.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE
 
 LATENCY_QUANTILES: Final = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.97, 0.993, 0.999)
 _LATENCY_WEIGHTS: Final = np.array([0.05, 0.125, 0.2, 0.25, 0.2, 0.11, 0.045, 0.016, 0.004])
@@ -118,7 +119,9 @@ def _write_latency(  # type: ignore[no-untyped-def]
 def write_balancer(
     store: MetricStore, load_balancer: str, first_minute: int, requests: Floats, errors: Floats
 ) -> None:
-    """The load balancer's own sums. LCUs: the largest of its four dimensions (ELB pricing page)."""
+    """The load balancer's own sums. LCUs: the largest of its four dimensions (ELB pricing page), written so
+    that an hour of minutes adds to the units of that hour (ELB guide: of a reservation of 6,000 "the
+    one-hour total for ReservedLCUs is 6,000, and the one-minute total is 100")."""
     stamps = minute_stamps(first_minute, len(requests))
     some, failed = requests > 0, errors > 0
     dimensions = {"LoadBalancer": load_balancer}
@@ -134,10 +137,11 @@ def write_balancer(
     put("ActiveConnectionCount", stamps, np.ceil(connections * 1.6), None, "Count")
     put("ProcessedBytes", stamps, size, None, "Bytes")
     put("RuleEvaluations", stamps, np.zeros(len(stamps)), None, "Count")
-    new = connections / 60 / 25
+    new = connections / SECONDS_PER_MINUTE / 25
     active = connections * 1.6 / 3000
-    volume = size * 60 / 1e9
-    put("ConsumedLCUs", stamps, np.maximum.reduce([new, active, volume]), None, "Count")
+    volume = size * MINUTES_PER_HOUR / 1e9
+    consumed = np.maximum.reduce([new, active, volume]) / MINUTES_PER_HOUR
+    put("ConsumedLCUs", stamps, consumed, None, "Count")
 
 
 def write_queue(store: MetricStore, queue: str, usage: Usage, lacking: Floats) -> None:
