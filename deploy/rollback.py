@@ -154,7 +154,8 @@ def _wanted(past: Past, resource_id: str, live: Image | None) -> Image | None:
         return None
     if ref.type is ResourceType.AUTO_SCALING_GROUP:
         return image
-    return exactly(stable(ref.type, image) or {}, stable(ref.type, live))
+    raw = {"$raw": image["$raw"]} if "$raw" in image else {}  # as AWS told it, before it was normalised
+    return exactly(stable(ref.type, image) or {}, stable(ref.type, live)) | raw
 
 
 def _foreign(past: Past, live: State) -> tuple[str, ...]:

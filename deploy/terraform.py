@@ -154,7 +154,7 @@ def _applied(
 
 
 def _deployment_failure(config: ConfigDocument, world: Any) -> Failure | None:
-    """Terraform is content when a call was accepted; this waits for every deployment and tells a rollback as one."""
+    """Terraform is content when a call was accepted: wait for every deployment, tell a rollback as one."""
     for resource in config.resources:
         if resource.type is not ResourceType.SERVICE:
             continue

@@ -7,7 +7,7 @@ from typing import Any
 
 from deploy.aws.calls import Calls
 from deploy.model import Image, ResourceRef
-from deploy.normalise import merged, normalise, short_name
+from deploy.normalise import merged, normalise, short_name, stated
 from deploy.ports import CallFailed
 from planner.documents import Resource
 from planner.documents.config import ResourceType
@@ -227,22 +227,24 @@ class CapacityResources:
     def read_cluster(self, cluster: str) -> Image | None:
         answer = self._calls("ecs", "DescribeClusters", clusters=[cluster])
         found = [c for c in answer["clusters"] if c.get("status") != "INACTIVE"]
-        return None if not found else normalise(ResourceType.CLUSTER_CAPACITY_PROVIDERS, _cluster_image(found[0]))
+        if not found:
+            return None
+        image = _cluster_image(found[0])
+        return normalise(ResourceType.CLUSTER_CAPACITY_PROVIDERS, image) | {"$raw": image}
 
     def resolve_cluster(self, resource: Resource) -> Image | Rejection:
         live = self.read_cluster(resource.name)
         if live is None:
             return Rejection(resource.id, "the cluster is not there: check --region and the plan's scope")
         new = [name for name in resource.request["capacityProviders"] if isinstance(name, str)]
-        return {**live, "capacityProviders": sorted({*live["capacityProviders"], *new})}
+        return {**stated(live), "capacityProviders": sorted({*live["capacityProviders"], *new})}
 
     def write_cluster(self, ref: ResourceRef, after: Image) -> dict[str, Any]:
         self._calls(
             "ecs",
             "PutClusterCapacityProviders",
             cluster=ref.name,
-            capacityProviders=list(after["capacityProviders"]),
-            defaultCapacityProviderStrategy=list(after["defaultCapacityProviderStrategy"]),
+            **(after.get("$raw") or stated(after)),
         )
         return {}
 

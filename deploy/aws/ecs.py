@@ -28,6 +28,8 @@ SERVICE_FIELDS = (
     "deploymentConfiguration",
     "desiredCount",
 )
+RAW_FIELDS = ("capacityProviderStrategy", "placementStrategy")
+"""Kept as AWS told them under "$raw", so that a rollback writes them back to the letter."""
 
 
 class EcsResources:
@@ -51,7 +53,8 @@ class EcsResources:
         if found is None:
             return None
         image = {name: found.get(name) for name in SERVICE_FIELDS}
-        return normalise(ResourceType.SERVICE, image)
+        raw = {name: found[name] for name in RAW_FIELDS if found.get(name) is not None}
+        return normalise(ResourceType.SERVICE, image) | {"$raw": raw}
 
     def write_service(self, ref: ResourceRef, after: Image, live: Image | None) -> dict[str, Any]:
         """Send the fields that differ; a deployment is forced where tasks would stay on their old provider."""
@@ -62,6 +65,7 @@ class EcsResources:
         }
         if not request:
             return {}
+        request |= {name: value for name, value in after.get("$raw", {}).items() if name in request}
         if "capacityProviderStrategy" in request:
             request["forceNewDeployment"] = True
         self._calls("ecs", "UpdateService", cluster=self.cluster, service=ref.name, **request)

@@ -8,7 +8,7 @@ from typing import Any
 
 from deploy.aws.calls import Calls
 from deploy.model import Image, ResourceRef
-from deploy.normalise import merged, normalise
+from deploy.normalise import merged, normalise, stated
 from planner.documents.config import ResourceType
 
 NAMESPACE = "ecs"
@@ -87,7 +87,8 @@ class ScalingResources:
         for policy in self._policies(ref.service):
             if _metric(policy) == ref.leaf:
                 names = ("PolicyName", "PolicyType", "TargetTrackingScalingPolicyConfiguration")
-                return normalise(ResourceType.SCALING_POLICY, {name: policy.get(name) for name in names})
+                image = {name: policy.get(name) for name in names}
+                return normalise(ResourceType.SCALING_POLICY, image) | {"$raw": image}
         return None
 
     def resolve_policy(self, ref: ResourceRef, request: Mapping[str, Any]) -> Image:
@@ -98,7 +99,8 @@ class ScalingResources:
         return normalise(ResourceType.SCALING_POLICY, {**wanted, "PolicyName": name})
 
     def write_policy(self, ref: ResourceRef, after: Image, live: Image | None) -> dict[str, Any]:
-        self._calls(SERVICE, "PutScalingPolicy", **self._common(ref.service), **merged(live, after))
+        settings = after.get("$raw") or merged(stated(live or {}), stated(after))
+        self._calls(SERVICE, "PutScalingPolicy", **self._common(ref.service), **settings)
         return {}
 
     def delete_policy(self, ref: ResourceRef, live: Image) -> None:
@@ -115,13 +117,13 @@ class ScalingResources:
             if action["ScheduledActionName"] == ref.leaf:
                 names = ("Schedule", "Timezone", "StartTime", "EndTime", "ScalableTargetAction")
                 image = {name: _plain(action[name]) for name in names if action.get(name) is not None}
-                return normalise(ResourceType.SCHEDULED_ACTION, image)
+                return normalise(ResourceType.SCHEDULED_ACTION, image) | {"$raw": image}
         return None
 
     def write_schedule(self, ref: ResourceRef, after: Image) -> dict[str, Any]:
-        self._calls(
-            SERVICE, "PutScheduledAction", **self._common(ref.service), ScheduledActionName=ref.leaf, **after
-        )
+        settings = after.get("$raw") or stated(after)
+        common = self._common(ref.service)
+        self._calls(SERVICE, "PutScheduledAction", **common, ScheduledActionName=ref.leaf, **settings)
         return {}
 
     def delete_schedule(self, ref: ResourceRef) -> None:
