@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from deploy.sandbox.cloudwatch import Result
 
@@ -25,8 +27,8 @@ def metric_data_json(results: Sequence[Result], token: str | None) -> tuple[int,
                 "Id": r.query_id,
                 "Label": r.label,
                 "StatusCode": "Complete" if r.complete else "PartialData",
-                "Timestamps": r.timestamps,
-                "Values": r.values,
+                "Timestamps": np.ascontiguousarray(r.timestamps),
+                "Values": np.ascontiguousarray(r.values),
             }
             for r in results
         ],

@@ -75,6 +75,7 @@ _REDUCTIONS: Final[dict[str, Callable[..., Floats]]] = {
     "MAX": np.nanmax,
     "STDDEV": np.nanstd,
 }
+_KNOWN: Final = {*_BY_POINT, *_REDUCTIONS, "METRICS", "FILL", "IF", "PERIOD", "RATE", "DIFF"}
 
 
 def identifiers(expression: str) -> set[str]:
@@ -163,6 +164,8 @@ def _call(name: str, arguments: list[ast.expr], scope: Scope) -> Value:
     if name == "METRICS":
         part = arguments[0].value if arguments and isinstance(arguments[0], ast.Constant) else None
         return list(scope.metrics(None if part is None else str(part)))
+    if name not in _KNOWN:
+        raise MathError(f"the function {name} is not supported yet in the sandbox")
     if name == "FILL" and len(arguments) == 2:
         return _fill(_value(arguments[0], scope), arguments[1], scope)
     values = [_value(argument, scope) for argument in arguments]
@@ -176,7 +179,7 @@ def _call(name: str, arguments: list[ast.expr], scope: Scope) -> Value:
         return float(_series(values[0]).period_s)
     if name in ("RATE", "DIFF") and len(values) == 1:
         return _differences(values[0], per_second=name == "RATE")
-    raise MathError(f"the function {name} is not supported yet in the sandbox")
+    raise MathError(f"the function {name} does not take {len(arguments)} arguments")
 
 
 def _reduce(name: str, values: list[Value]) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -101,7 +102,6 @@ class Sandbox:
 
     def client(self, service: str, region: str | None = None, **options: Any) -> Any:
         """A boto3 client of the sandbox, without waiting between its retries unless `config` says so."""
-        import boto3
         from botocore.config import Config
 
         config = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5)
@@ -112,8 +112,7 @@ class Sandbox:
             **options,
         }
         settings["config"] = config.merge(settings["config"]) if "config" in settings else config
-        session: Any = boto3.session.Session()
-        return session.client(service, **settings)
+        return _session().client(service, **settings)
 
     def environment(self) -> dict[str, str]:
         """The environment variables with which another program's AWS SDK uses the sandbox."""
@@ -180,3 +179,11 @@ class Sandbox:
     def forget_calls(self) -> None:
         with self.world.lock:
             self._application.calls.clear()
+
+
+@cache
+def _session() -> Any:
+    """One boto3 session for all clients: it keeps the service models it has read."""
+    import boto3
+
+    return boto3.session.Session()

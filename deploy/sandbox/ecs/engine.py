@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from deploy.sandbox.ecs.clusters import Clusters
 from deploy.sandbox.ecs.images import Images
 from deploy.sandbox.ecs.instances import Instances
+from deploy.sandbox.ecs.managed_scaling import ManagedScaling
 from deploy.sandbox.ecs.providers import Providers
 from deploy.sandbox.ecs.rollouts import Rollouts
 from deploy.sandbox.ecs.services import Services
@@ -34,6 +35,7 @@ class Ecs:
         self.clusters = Clusters(self)
         self.providers = Providers(self)
         self.instances = Instances(self)
+        self.managed_scaling = ManagedScaling(self)
         self.tasks = Tasks(self)
         self.rollouts = Rollouts(self)
         self.services = Services(self)

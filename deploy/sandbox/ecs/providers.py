@@ -71,6 +71,7 @@ class Providers:
         provider.tags = given.get("tags") or []
         self.by_name[name] = provider
         self.ecs.instances.look_at_groups()
+        self.ecs.managed_scaling.watch()
         return {"capacityProvider": self.described(provider)}
 
     def _check_group(self, name: str, settings: Document) -> None:

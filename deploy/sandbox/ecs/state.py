@@ -198,7 +198,6 @@ class CapacityProvider:
     tags: list[Document] = field(default_factory=list)
     empty_minutes: int = 0
     warm_until: float = 0.0
-    shrinking: bool = False
 
     @property
     def group_arn(self) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.sandbox.ecs.rollouts import bounds, breaker_threshold
@@ -44,28 +45,25 @@ def test_tasks_start_after_their_delay_and_the_deployment_completes(fleet: Estat
     assert fleet.deployments()[0]["status"] == "SUCCESSFUL"
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(desired=st.integers(1, 6), least=st.sampled_from([0, 50, 100]), most=st.sampled_from([101, 150, 200]))
-def test_a_rolling_deployment_stays_within_its_bounds_all_the_way(desired: int, least: int, most: int) -> None:
-    from deploy.sandbox import Sandbox
-
+def test_a_rolling_deployment_stays_within_its_bounds_all_the_way(
+    fleet: Estate, desired: int, least: int, most: int
+) -> None:
     configuration = {"minimumHealthyPercent": least, "maximumPercent": most}
     lower, upper = bounds(desired, configuration)
-    with Sandbox() as sandbox:
-        fleet = Estate(sandbox)
-        fleet.ecs.create_cluster(clusterName=CLUSTER)
-        fleet.add_provider(fleet.add_group(6))
-        sandbox.advance(100)
-        fleet.create(count=desired, definition=fleet.definition(), deploymentConfiguration=configuration)
-        sandbox.advance(200)
-        fleet.update(taskDefinition=fleet.definition("registry.example/web:2"))
-        for _ in range(100):
-            sandbox.advance(10)
-            running, pending = fleet.counts()
-            assert running >= lower
-            assert running + pending <= upper
-        stuck = upper <= desired and lower >= desired
-        assert fleet.deployments()[0]["status"] == ("IN_PROGRESS" if stuck else "SUCCESSFUL")
+    name = f"service-{uuid4().hex}"
+    fleet.create(name, desired, fleet.definition(), deploymentConfiguration=configuration)
+    fleet.sandbox.advance(200)
+    fleet.update(name, taskDefinition=fleet.definition("registry.example/web:2"))
+    for _ in range(60):
+        fleet.sandbox.advance(10)
+        running, pending = fleet.counts(name)
+        assert running >= lower
+        assert running + pending <= upper
+    stuck = upper <= desired and lower >= desired
+    assert fleet.deployments(name)[0]["status"] == ("IN_PROGRESS" if stuck else "SUCCESSFUL")
+    fleet.ecs.delete_service(cluster=CLUSTER, service=name, force=True)
 
 
 @pytest.mark.parametrize(
