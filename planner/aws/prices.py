@@ -21,6 +21,7 @@ from planner.model import Rejection
 from planner.prices import PriceBook, offers, tables
 from planner.prices.offers import OddAnswer, Product
 from planner.prices.tables import BrokenPriceFile, PriceTable, Row
+from planner.terminal import explain
 
 PRICE_LIST_REGION: Final = "us-east-1"
 """The Price List and Savings Plans APIs answer from few Regions; this one has both."""
@@ -241,13 +242,8 @@ def failure(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, (URLError, OSError)):
         return f"the web request failed: {error}"
-    module = type(error).__module__
-    if module.startswith(("botocore", "boto3")):
-        response: Mapping[str, Any] = getattr(error, "response", None) or {}
-        code = response.get("Error", {}).get("Code", type(error).__name__)
-        message = response.get("Error", {}).get("Message", str(error))
-        return f"AWS answered {code}: {message}"
-    return None
+    told = explain(error)
+    return str(told).removesuffix(".") if told is not None else None
 
 
 def _refuse_cut_short(table: PriceTable, rows: list[Row], held: PriceBook) -> None:

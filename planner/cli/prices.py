@@ -45,7 +45,10 @@ def _register_show(prices: typer.Typer) -> None:
         if as_json:
             terminal.print_json(record)
             return
-        print(f"Price book {record['snapshot']}, as of {record['date']}, sha256 {record['sha256'][:12]}")
+        print(
+            f"Price book {record['snapshot']}, as of {record['date']} ({record['age_days']} days ago), sha256"
+            f" {record['sha256'][:12]}"
+        )
         for name, count in record["rows"].items():
             print(f"  {count:>7,}  {name}")
         if region is None:
@@ -57,11 +60,14 @@ def _register_show(prices: typer.Typer) -> None:
 
 
 def _overview(book: PriceBook) -> dict[str, Any]:
-    from planner.prices.quotes import book_record
+    from datetime import UTC, datetime
+
+    from planner.prices.quotes import age_days, book_record
     from planner.prices.tables import PRICE_TABLES
 
     rows = {table.name: len(book.rows[table.name]) for table in PRICE_TABLES}
-    return book_record(book) | {"rows": rows, "regions": list(book.regions)}
+    age = age_days(book.date, datetime.now(UTC).date())
+    return book_record(book) | {"rows": rows, "regions": list(book.regions), "age_days": age}
 
 
 def _region_overview(book: PriceBook, region: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from planner.model import Price
 from planner.prices.book import AzureSize, FargatePrice, PriceBook, SpotHistory, SpotPrice
 from planner.prices.catalogue import catalogue
-from planner.prices.fargate import is_legal, smallest_size
+from planner.prices.fargate import billed_hours, is_legal, smallest_size
 from planner.prices.instances import InstanceFacts
 from planner.prices.reading import load
 from planner.prices.tables import BrokenPriceFile
@@ -17,6 +17,7 @@ __all__ = [
     "PriceBook",
     "SpotHistory",
     "SpotPrice",
+    "billed_hours",
     "catalogue",
     "is_legal",
     "load",

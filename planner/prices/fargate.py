@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from planner.model import Rejection, Resources
-from planner.units import CpuUnits, MiB, gib, vcpu
+from planner.units import SECONDS_PER_HOUR, CpuUnits, MiB, Seconds, gib, vcpu
 
 
 def _steps(first: int, last: int, step: int) -> tuple[int, ...]:
@@ -23,6 +24,15 @@ SIZES: Final[dict[int, tuple[int, ...]]] = {
     32768: (61440, 122880, 249856),
 }
 """CPU units to MiB (ECS RegisterTaskDefinition; 32,768 from the CloudFormation schema's fargate_cpu_memory)."""
+
+
+MINIMUM_RUN_S: Final = 60
+"""Fargate bills by the second from the image pull, at least a minute a task (AWS Fargate pricing page)."""
+
+
+def billed_hours(run: Seconds, runs: float) -> float:
+    """Hours billed for `runs` runs of one task that take `run` seconds each."""
+    return max(MINIMUM_RUN_S, math.ceil(run - 1e-9)) * runs / SECONDS_PER_HOUR
 
 
 def is_legal(cpu_units: int, memory_mib: int) -> bool:

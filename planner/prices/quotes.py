@@ -67,6 +67,12 @@ def instance_quote(book: PriceBook, region: str, instance_type: str, spot: bool 
     }
     if price.note:
         record["note"] = price.note
+    if isinstance(found, SpotPrice) and found.history is not None:
+        record["history"] = {
+            "mean_usd_per_hour": found.history.mean_usd_per_hour,
+            "max_usd_per_hour": found.history.max_usd_per_hour,
+            "days": found.history.days,
+        }
     if isinstance(found, SpotPrice) and found.interruption_band is not None:
         record["interruption_band"] = found.interruption_band
         record["interrupted_per_month"] = BANDS[found.interruption_band]
@@ -107,6 +113,38 @@ def fargate_quote(
         "source": rates.vcpu_hour.source,
         "rates": _rates(rates),
         "price_book": book_record(book),
+    }
+
+
+def committed_quotes(book: PriceBook, region: str, instance_type: str) -> list[Record]:
+    """Every reservation and Savings Plans rate of a type, the largest saving first. All upfront payments are
+    spread over the hours of the term."""
+    on_demand = book.instance(region, instance_type)
+    found: list[Record] = []
+    for key in book.rows["ec2_reserved"]:
+        if key[:2] == (region, instance_type):
+            price = book.reserved(region, instance_type, years=int(key[2]), offering_class=key[3], payment=key[4])
+            found.append(_committed(f"reserved, {key[3]}", key[2], key[4], price, on_demand))
+    for key in book.rows["savings_plans"]:
+        if (key[0], key[2]) == (region, instance_type):
+            price = book.savings_plan(region, instance_type, plan=key[1], years=int(key[3]), payment=key[4])
+            found.append(_committed(f"{key[1]} Savings Plan", key[3], key[4], price, on_demand))
+    return sorted(found, key=lambda record: (record["usd_per_hour"], record["offer"], record["payment"]))
+
+
+def _committed(
+    offer: str, years: str, payment: str, price: Price | Rejection, on_demand: Price | Rejection
+) -> Record:
+    assert isinstance(price, Price)  # its key is in the table
+    saving = 1 - price.usd_per_hour / on_demand.usd_per_hour if isinstance(on_demand, Price) else None
+    return {
+        "offer": offer,
+        "years": int(years),
+        "payment": payment,
+        "usd_per_hour": price.usd_per_hour,
+        "saving_per_on_demand": saving,
+        "price_date": price.date,
+        "source": price.source,
     }
 
 

@@ -71,6 +71,10 @@ def _register_compute(price: typer.Typer) -> None:
         windows: Annotated[bool, typer.Option(help="Windows containers")] = False,
         storage_gib: Annotated[float, typer.Option(help="Ephemeral storage; 20 GiB are included")] = 20,
         tasks: Annotated[int, typer.Option(min=1, help="Running tasks")] = 1,
+        run_minutes: Annotated[
+            float | None, typer.Option(min=0, help="Minutes of one run, for tasks that come and go")
+        ] = None,
+        runs_per_month: Annotated[float, typer.Option(min=0, help="Runs of each task, with --run-minutes")] = 1,
         prices: PricesFolder = None,
         currency: CurrencyCode = "USD",
         rate: Rate = None,
@@ -79,9 +83,9 @@ def _register_compute(price: typer.Typer) -> None:
     ) -> None:
         """Fargate tasks of one size, by the hour."""
         from planner.model import Architecture, Rejection
-        from planner.prices import is_legal
+        from planner.prices import billed_hours, is_legal
         from planner.prices.quotes import fargate_quote, legal_size_advice
-        from planner.units import cpu_units, mib
+        from planner.units import SECONDS_PER_MINUTE, Seconds, cpu_units, mib
 
         book = open_book(prices)
         into = chosen_currency(currency, rate, rate_date)
@@ -97,8 +101,42 @@ def _register_compute(price: typer.Typer) -> None:
         )  # fmt: skip
         if isinstance(record, Rejection):
             raise refuse(record)
+        if run_minutes is not None:
+            hours = billed_hours(Seconds(run_minutes * SECONDS_PER_MINUTE), runs_per_month)
+            record |= {"billed_hours_per_month": hours, "usd_per_month": record["usd_per_hour"] * hours}
         title = f"{tasks} Fargate task(s) of {vcpu:g} vCPU and {memory_gib:g} GiB, {architecture}, in {region}"
         show(record, as_json, into, title)
+
+    @price.command()
+    def committed(
+        instance_type: Annotated[str, typer.Argument(help="EC2 instance type, e.g. m7i.large")],
+        region: Region,
+        prices: PricesFolder = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Every reservation and Savings Plans rate of a type, with what it saves."""
+        from planner.prices.quotes import book_record, committed_quotes
+
+        book = open_book(prices)
+        check_region(book, region)
+        if instance_type not in book.instance_types:
+            raise terminal.BadInput(f"{instance_type} is no instance type of the price book: check its spelling.")
+        found = committed_quotes(book, region, instance_type)
+        if not found:
+            raise terminal.Refusal(
+                f"The price book has no reservation or Savings Plans rate of {instance_type} in {region}: run"
+                f" `planner prices refresh --region {region}`."
+            )
+        if as_json:
+            terminal.print_json({"region": region, "offers": found, "price_book": book_record(book)})
+            return
+        for offer in found:
+            saving = offer["saving_per_on_demand"]
+            told = "" if saving is None else f"{saving:>7.1%} off on-demand"
+            print(
+                f"{offer['usd_per_hour']:>10.5f} USD/h {told}  {offer['offer']}, {offer['years']} year(s),"
+                f" {offer['payment']}, {offer['price_date']}"
+            )
 
 
 def _register_services(price: typer.Typer) -> None:

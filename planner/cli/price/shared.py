@@ -84,10 +84,13 @@ def show(record: dict[str, Any], as_json: bool, into: Currency | None, title: st
         return
     print(title)
     print(f"  {format_money(record['usd_per_hour'], into, 4)} an hour")
-    print(f"  {format_money(record['usd_per_month'], into)} a month of 730 hours")
+    if (hours := record.get("billed_hours_per_month")) is not None:
+        print(f"  {format_money(record['usd_per_month'], into)} a month for {hours:g} billed hours of each task")
+    else:
+        print(f"  {format_money(record['usd_per_month'], into)} a month of 730 hours")
     for line in record.get("lines", []):
         print(f"    {format_money(line['usd_per_hour'], into, 4):>12}  {line['item']}: {line['basis']}")
-    for extra in ("note", "interrupted_per_month"):
+    for extra in ("note", "interrupted_per_month", "history"):
         if extra in record:
             print(f"  {extra.replace('_', ' ')}: {record[extra]}")
     print(f"  price of {record['price_date']}, from {record['source']}")

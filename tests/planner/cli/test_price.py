@@ -58,6 +58,29 @@ def test_fargate_and_its_arm_price() -> None:
     assert arm["usd_per_hour"] == pytest.approx(0.09086)  # 4 x (0.5 x 0.03725 + 1 x 0.00409)
 
 
+def test_tasks_that_come_and_go_are_billed_by_the_second_and_at_least_a_minute() -> None:
+    """AWS Fargate pricing page, example 1: 5 tasks of 1 vCPU and 2 GB, 10 minutes a day for 30 days: 1.23 USD."""
+    asked = ("price", "fargate", "--vcpu", "1", "--memory-gib", "2", "--tasks", "5", "--region", "us-east-1")
+
+    found = answer(*asked, "--run-minutes", "10", "--runs-per-month", "30")
+    short = answer(*asked, "--run-minutes", "0.5", "--runs-per-month", "60")
+
+    assert round(found["usd_per_month"], 2) == 1.23
+    assert short["billed_hours_per_month"] == pytest.approx(1)  # 60 runs of a minute each
+
+
+def test_reservations_of_a_type_with_what_they_save() -> None:
+    found = answer("price", "committed", "m5.large", "--region", "eu-west-2")
+    nothing = refused("price", "committed", "m5.large", "--region", "us-west-2")
+
+    offers = found["offers"]
+    assert len(offers) == 4  # standard and convertible, one and three years, No Upfront
+    assert [o["usd_per_hour"] for o in offers] == sorted(o["usd_per_hour"] for o in offers)
+    for offer in offers:
+        assert offer["saving_per_on_demand"] == pytest.approx(1 - offer["usd_per_hour"] / 0.111)
+    assert (nothing.exit_code, "refresh" in str(nothing)) == (1, True)
+
+
 def test_load_balancers_and_clusters_show_their_lines() -> None:
     alb = answer("price", "alb", "--region", "eu-west-2", "--gb-per-hour", "2", "--count", "2")
     eks = answer("price", "eks", "--region", "eu-west-1", "--clusters", "3")
