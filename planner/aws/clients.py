@@ -11,10 +11,17 @@ from urllib.parse import urlsplit
 
 from planner.aws.buckets import CLOUDWATCH_QUOTAS, DATAPOINT_QUOTAS, ECS_OPERATIONS, ECS_QUOTAS, TokenBucket
 from planner.terminal import BadInput
+from planner.units import SECONDS_PER_MINUTE
 
 MAX_ATTEMPTS: Final = 8
 """Attempts of one call, with botocore's exponential back-off in between ("standard" retry mode)."""
 CLOCK_TOLERANCE_S: Final = 60.0
+SIGNATURE_TOLERANCE_S: Final = 300.0
+"""AWS refuses requests whose signature is more than 5 minutes away from its clock (IAM user guide,
+"Troubleshoot Signature Version 4")."""
+SIGNATURE_REFUSALS: Final = frozenset(
+    {"InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed"}
+)
 
 THROTTLES: Final = frozenset(
     {
@@ -112,12 +119,25 @@ class Clients:
 
     def _note_throttle(self, service: str) -> Callable[..., None]:
         def note(event_name: str = "", response: Any = None, **_: Any) -> None:
-            parsed = response[1] if response else None
+            http_response, parsed = response if response else (None, None)
             code = (parsed or {}).get("Error", {}).get("Code", "")
+            if code:
+                self._note_clock(http_response)
+                self._refuse_wrong_clock(code)
             if code in THROTTLES:
                 self._back_off(service, event_name.rsplit(".", 1)[-1])
 
         return note
+
+    def _refuse_wrong_clock(self, code: str) -> None:
+        """A request signed at the wrong time is refused by AWS in words that do not name the clock."""
+        offset = self._clock_offset_s or 0.0
+        if code in SIGNATURE_REFUSALS and abs(offset) > SIGNATURE_TOLERANCE_S:
+            side = "behind" if offset > 0 else "ahead of"
+            raise BadInput(
+                f"This machine's clock is {abs(offset) / SECONDS_PER_MINUTE:.0f} minutes {side} AWS's, so AWS "
+                "refuses its requests: set the clock (e.g. `timedatectl set-ntp true`), then try again."
+            )
 
     def _back_off(self, service: str, operation: str) -> None:
         """AWS throttled an attempt: slow down its bucket, and for datapoints their quota too."""

@@ -106,7 +106,12 @@ class Files:
             return
 
     def sweep(self) -> int:
-        """Remove what killed writers of this machine left half-written; returns how many files."""
+        """Remove what killed writers of this machine left half-written; returns how many files.
+
+        S3 shows no half-written object, so there is nothing to do.
+        """
+        if not self._is_local:
+            return 0
         left = [i for i in self._infos("", True) if i.is_file and i.base_name.endswith(TEMPORARY)]
         dead = [info for info in left if not _is_running(info.base_name)]
         for info in dead:

@@ -166,6 +166,12 @@ def server_error(handler: Handler, _: dict[str, Any]) -> bool:
     return True
 
 
+def signature_expired(handler: Handler, _: dict[str, Any]) -> bool:
+    message = "Signature expired: 20260513T115000Z is now earlier than 20260513T115500Z"
+    handler.send_json({"__type": "InvalidSignatureException", "message": message}, 400)
+    return True
+
+
 def half_a_page(handler: Handler, request: dict[str, Any]) -> bool:
     """Promise the whole answer, send half of it, and drop the connection."""
     body = json.dumps(handler.cloudwatch.answer(request)).encode()

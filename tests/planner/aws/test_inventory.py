@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -252,3 +253,21 @@ def test_a_strategy_of_a_service_is_kept_in_order() -> None:
 
     assert service.capacity_provider_strategy == (StrategyItem("nodes", 1, 2), StrategyItem("spot", 4, 0))
     assert (service.minimum_healthy_percent, service.maximum_percent) == (0, 100)
+
+
+def test_container_instances_carry_what_they_registered_and_what_remains(clients: Clients) -> None:
+    clients.get("ecs").create_cluster(clusterName="prod")
+    image = clients.get("ec2").describe_images()["Images"][0]["ImageId"]
+    launched = clients.get("ec2").run_instances(ImageId=image, MinCount=3, MaxCount=3, InstanceType="m5.large")
+    for instance in launched["Instances"]:
+        document = {"instanceId": instance["InstanceId"], "region": "eu-west-2", "accountId": "123456789012"}
+        clients.get("ecs").register_container_instance(
+            cluster="prod", instanceIdentityDocument=json.dumps(document)
+        )
+
+    instances = discover(clients, "prod").container_instances
+
+    assert [i.ec2_instance_id for i in instances] == sorted(i["InstanceId"] for i in launched["Instances"])
+    # the emulator registers 4,096 CPU units and 7,482 MiB whatever the type
+    assert {(i.registered.cpu_units, i.registered.memory_mib) for i in instances} == {(4096, 7482)}
+    assert instances[0].remaining.cpu_units == instances[0].registered.cpu_units

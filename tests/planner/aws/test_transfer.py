@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.planner.aws.cloudwatch_server import (
     half_a_page,
     serve,
     server_error,
+    signature_expired,
     throttle,
     value_at,
 )
@@ -250,7 +252,37 @@ def test_aws_s_clock_counts_where_this_machine_s_is_wrong(world: CloudWatch, tmp
     clients = clients_of(world.url)
     clients.get("cloudwatch").list_metrics()
 
-    assert abs((clients.server_time - NOW).total_seconds()) < 60
+    report = pull(
+        clients,
+        estate(service("web")),
+        MetricStore(tmp_path),
+        NOW - HOUR,
+        NOW + timedelta(minutes=10),  # what a machine 10 minutes ahead takes for the present
+        insights=False,
+    )
+
+    assert abs((report.end - NOW).total_seconds()) < 60
+    assert any("AWS's clock was used" in warning for warning in report.warnings)
+    assert held(tmp_path)["timestamp"].max() < NOW
+    later = MetricStore(tmp_path).manifest("prod").read()
+    assert max(end for windows in later.values() for _, end in windows) <= NOON_S + 60
+
+
+def test_a_clock_too_wrong_to_sign_with_is_told_as_that(world: CloudWatch, tmp_path: Path) -> None:
+    world.faults = [signature_expired] * 9
+
+    with pytest.raises(BadInput, match=r"clock is [\d.]+ minutes (behind|ahead of) AWS's"):
+        run(world, tmp_path)
+
+
+def test_two_pulls_at_once_end_as_one(world: CloudWatch, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        windows = [(-6, 0), (-9, -1)]
+        list(pool.map(lambda window: run(world, tmp_path / "both", window), windows))
+
+    run(world, tmp_path / "one", (-9, 0))
+
+    pd.testing.assert_frame_equal(held(tmp_path / "both"), held(tmp_path / "one"))
 
 
 def test_a_series_that_has_no_points_is_complete_and_counted_as_empty(world: CloudWatch, tmp_path: Path) -> None:
@@ -309,7 +341,7 @@ def test_a_pull_killed_at_any_write_continues_and_ends_complete(
 
 
 @given(pulls=st.lists(st.tuples(st.integers(-40, -1), st.integers(1, 20), st.booleans()), min_size=1, max_size=4))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_interleaving_of_pulls_equals_one_pull_over_their_union(
     pulls: list[tuple[int, int, bool]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -280,3 +280,33 @@ def test_a_compacted_manifest_says_the_same(found: list[Fetched]) -> None:
             whole = before.covered(100 * 3600, at_most_period_s=period)
             assert after.covered(100 * 3600, at_most_period_s=period) == whole
             assert now
+
+
+def test_an_archive_in_s3_works_as_one_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        _, port = server.get_host_and_port()
+        address = f"127.0.0.1:{port}"
+        s3 = boto3.client("s3", endpoint_url=f"http://{address}", region_name="us-east-1")
+        s3.create_bucket(Bucket="archive")
+        store = MetricStore(f"s3://archive/metrics?endpoint_override={address}&scheme=http&region=us-east-1")
+
+        for hour in range(6):
+            frame = points([float(hour)] * 3, minutes=range(hour, hour + 3))
+            store.append("prod", frame, observed_at=NOON + hour * timedelta(hours=1))
+        before = read(store)
+        store.compact("prod")
+
+        assert store.clusters() == ["prod"]
+        assert before["value"].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0]
+        pd.testing.assert_frame_equal(read(store), before)
+        keys = [found["Key"] for found in s3.list_objects_v2(Bucket="archive")["Contents"]]
+        assert len([key for key in keys if key.endswith(".parquet")]) == 1
+    finally:
+        server.stop()
