@@ -12,7 +12,7 @@ from planner import terminal
 from planner.cli.price import CurrencyCode, PricesFolder, Rate, RateDate, check_region, chosen_currency, open_book
 
 if TYPE_CHECKING:
-    from planner.alternatives import Comparison, Demanded, Pack
+    from planner.alternatives import Comparison, Demanded
     from planner.cost import CostLine
 
 SHOWN_FLIPS = 2
@@ -63,6 +63,8 @@ def compare(
 ) -> None:
     from planner.alternatives import Assumptions, Platform, Question, as_document
     from planner.alternatives import compare as run
+    from planner.comparison import packer
+    from planner.units import Seconds
 
     if eks_packing not in {"karpenter", "packer"}:
         raise terminal.BadInput(f"{eks_packing} is no way to choose EKS nodes: use karpenter or packer.")
@@ -83,7 +85,7 @@ def compare(
         staff_hours_per_month=_staff_hours(staff_hours or []),
     )  # fmt: skip
     question = Question(
-        demanded, book, where, _packer(zones, time_limit), assumed, _architectures(architecture), family,
+        demanded, book, where, packer(zones, Seconds(time_limit)), assumed, _architectures(architecture), family,
         load_balancing=balancing, zones=zones,
     )  # fmt: skip
     wanted = tuple(_platform(name) for name in platform) if platform else tuple(Platform)
@@ -196,30 +198,6 @@ def _staff_hours(pairs: list[str]) -> Any:
         except ValueError:
             raise terminal.BadInput(f"{pair} is not PLATFORM=HOURS, e.g. ecs-ec2=10.") from None
     return hours
-
-
-def _packer(zones: int, time_limit: float) -> Pack:
-    """The planner's packer behind the comparison's narrow port."""
-
-    def pack(tasks: Any, types: Any) -> Any:
-        from collections import Counter
-
-        from planner.alternatives import Packed
-        from planner.model import Rejection
-        from planner.packing import PackingProblem
-        from planner.packing import pack as solve
-        from planner.units import Seconds
-
-        found = solve(PackingProblem(tuple(tasks), tuple(types), zones=zones), time_limit=Seconds(time_limit))
-        left = [f"{u.count} of {u.service}: {u.reason}" for u in found.unplaced if u.count]
-        if left:
-            return Rejection("packing", "; ".join(left))
-        counts: Counter[str] = Counter()
-        for line in found.instances:
-            counts[line.instance_type] += line.count
-        return Packed(tuple(sorted(counts.items())), found.usd_per_hour, found.lower_bound_usd_per_hour)
-
-    return pack
 
 
 def _csv(comparison: Comparison) -> str:
