@@ -140,6 +140,9 @@ class Packing:
     gap: float
     instances: tuple[PackedInstances, ...]
     unplaced: tuple[Unplaced, ...] = ()
+    task_prices: Mapping[str, float] = field(default_factory=dict)
+    """USD per hour that one more task of a service costs, by the dual prices that prove the bound. The bound
+    is their sum over all tasks, before what zone loss and whole instances add."""
 
     def fleet(self, catalogue: tuple[InstanceType, ...]) -> tuple[FleetLine, ...]:
         """The instances to run, one line a type and zone."""

@@ -151,14 +151,16 @@ def _excess(need: Resources, room: Resources) -> tuple[int, float]:
     return len(pairs), max((n / max(r, 0.5) for n, r in pairs), default=0.0)
 
 
-def build_shapes(problem: PackingProblem, allowed: Any, left_out: set[int]) -> Shapes:
+def build_shapes(
+    problem: PackingProblem, allowed: Any, left_out: set[int], *, keep_every_type: bool = False
+) -> Shapes:
     """Group the tasks that can be placed and drop the types that cannot be part of a cheapest fleet."""
     rooms = np.array([as_row(room_for_tasks(o, problem.daemons)) for o in problem.catalogue], np.int64)
     groups = _groups(problem, allowed, left_out)
     first = [group[0] for group in groups]
     needs = np.array([as_row(problem.tasks[s].needs) for s in first], np.int64).reshape(len(groups), 4)
     fits = allowed[first] & (needs[:, None, :] <= rooms[None, :, :]).all(axis=2)
-    types = _undominated(problem, rooms, fits)
+    types = list(range(len(problem.catalogue))) if keep_every_type else _undominated(problem, rooms, fits)
     dimensions = tuple(int(r) for r in np.flatnonzero(needs.any(axis=0))) or (0,)
     offers = tuple(problem.catalogue[t] for t in types)
     alone = [problem.tasks[s].distinct_instance or bool(problem.tasks[s].host_ports) for s in first]

@@ -140,14 +140,32 @@ class _Task:
             gap=float(cost / bound - 1) if bound else 0.0,
             instances=instances,
             unplaced=tuple(unplaced),
+            task_prices=self._task_prices(state),
         )
+
+    def _task_prices(self, state: Generated) -> dict[str, float]:
+        """Dual prices scaled as the bound scales them, by service."""
+        factor = min(
+            (
+                p / w
+                for p, w in zip(state.pricing.scale.prices, state.worth_at_most.tolist(), strict=True)
+                if w > p
+            ),
+            default=1.0,
+        )
+        worth = state.worth() * (1.0 if (self.shapes.limits < UNLIMITED).any() else factor)
+        return {
+            self.problem.tasks[s].service: float(worth[i])
+            for i, group in enumerate(self.shapes.members)
+            for s in group
+        }
 
     def _bound(self, state: Generated, proved: Fraction | None, running: Any) -> Fraction:
         """The bound for the tasks that were placed, which are all but those max_count had no room for."""
         placed = self.shapes.demand([running[s] for s in range(len(self.problem.tasks))])
         if (placed == self.total).all():
             bound = proved if proved is not None else state.bound
-            return rounded_up(bound * self._zone_factor(), self.shapes)
+            return rounded_up(rounded_up(bound, self.shapes) * self._zone_factor(), self.shapes)
         return rounded_up(
             dual_bound(
                 state.duals, state.worth_at_most.tolist(), placed, state.pricing.shapes, state.pricing.scale
