@@ -11,7 +11,8 @@ from planner import terminal
 if TYPE_CHECKING:
     import pandas as pd
 
-    from planner.metrics.store import StoreStatus
+    from planner.metrics.coverage import StoreStatus
+    from planner.metrics.store import MetricStore
 
 _SHADES = " ░▒▓█"
 

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from planner.metrics.cleaning import CleaningReport, clean
+    from planner.metrics.coverage import StoreStatus
     from planner.metrics.reservation import usage
     from planner.metrics.series import read_csv
-    from planner.metrics.store import MetricStore, StoreStatus
+    from planner.metrics.store import MetricStore
 
 __all__ = ["CleaningReport", "MetricStore", "StoreStatus", "clean", "read_csv", "usage"]
 
 _HOMES = {
     "CleaningReport": "cleaning",
     "MetricStore": "store",
-    "StoreStatus": "store",
+    "StoreStatus": "coverage",
     "clean": "cleaning",
     "read_csv": "series",
     "usage": "reservation",

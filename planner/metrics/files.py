@@ -91,7 +91,7 @@ class Files:
 
     def read(self, path: str) -> bytes:
         """The whole file. Raises FileNotFoundError."""
-        with self._fs.open_input_stream(self._full(path)) as stream:
+        with self._fs.open_input_stream(self._full(path), compression=None) as stream:
             return bytes(stream.read())
 
     def open(self, path: str) -> Any:

@@ -2,7 +2,7 @@
 
     cluster=<c>/metric=<m>/day=<YYYY-MM-DD>/<observed>-<digest>.parquet   the points (planner.metrics.parts)
     cluster=<c>/_fetched/<observed>-<digest>.parquet                      what was read (planner.metrics.manifest)
-    cluster=<c>/_estate/<observed>-<digest>.json                          the estate as it stood
+    cluster=<c>/_estate/<observed>.json.gz                                the estate as it stood
 
 Files only ever appear whole, and none is changed: an append adds files, a compaction adds one and then
 removes those that it holds. A reader, a second pull and a kill at any point therefore see a store that is
@@ -11,10 +11,10 @@ readable; the merge rule of planner.metrics.blocks makes the order of events inv
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+import gzip
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
@@ -33,7 +33,9 @@ from planner.metrics.blocks import (
     to_points,
     without_superseded,
 )
+from planner.metrics.coverage import Held, StoreStatus, held_by, held_in, metric_status
 from planner.metrics.files import FileEntry, Files, digest, escape, unescape
+from planner.metrics.history import with_known_deployments
 from planner.metrics.manifest import Fetched, Manifest
 from planner.metrics.parts import Part, to_parquet
 from planner.model import Estate
@@ -49,29 +51,6 @@ CACHED_ENTRIES: Final = 200_000
 """Index entries of opened parts kept in memory, about 40 MB."""
 PARTS_PER_DAY: Final = 4
 """More parts than this in one metric and day are merged by `compact`."""
-
-
-@dataclass(frozen=True, slots=True)
-class MetricStatus:
-    """What the store holds of one metric of one cluster."""
-
-    metric: str
-    resources: int
-    first_day: str
-    last_day: str
-    days: int
-    rows: int
-    size_bytes: int
-    periods_s: tuple[int, ...]
-    """More than one: the history has seams, over which percentiles must not be compared."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreStatus:
-    cluster: str
-    metrics: tuple[MetricStatus, ...]
-    refusals: tuple[tuple[str, str, str], ...]
-    """(resource, metric, reason) of what could not be read."""
 
 
 class MetricStore:
@@ -125,12 +104,26 @@ class MetricStore:
             self._files.write(f"{_fetched(cluster)}/{newest:012}-{digest(content)}.parquet", content)
 
     def save_estate(self, estate: Estate) -> None:
-        """Keep the estate, so that task sizes of the past stay known after ECS has forgotten them."""
+        """Keep the estate with all deployments known so far, one file a day.
+
+        Task sizes of the past thereby stay known after ECS has forgotten them.
+        """
         from pydantic import TypeAdapter
 
-        content = TypeAdapter(Estate).dump_json(estate, indent=1)
-        stamp = int(estate.observed_at.timestamp())
-        self._files.write(f"{_estates(estate.cluster)}/{stamp:012}-{digest(content)}.json", content)
+        known = self._files.entries(_estates(estate.cluster))
+        before = [self._estate(known[-1].path)] if known else []
+        content = TypeAdapter(Estate).dump_json(with_known_deployments([*before, estate]))
+        path = f"{_estates(estate.cluster)}/{_stamp(estate.observed_at)}.json.gz"
+        self._files.write(path, gzip.compress(content, mtime=0))
+        day = int(estate.observed_at.timestamp()) // SECONDS_PER_DAY
+        for entry in known:
+            if entry.path < path and int(entry.name.split(".")[0]) // SECONDS_PER_DAY == day:
+                self._files.delete(entry.path)
+
+    def _estate(self, path: str) -> Estate:
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(Estate).validate_json(gzip.decompress(self._files.read(path)))
 
     def compact(self, cluster: str, *, before: datetime | None = None) -> int:
         """Merge days of many parts into one part each; returns how many parts were merged.
@@ -245,22 +238,18 @@ class MetricStore:
 
         return _again(read)
 
-    def estates(self, cluster: str) -> list[Estate]:
-        """The estates kept with each pull, oldest first."""
-        from pydantic import TypeAdapter
-
-        entries = self._files.entries(_estates(cluster))
-        return [TypeAdapter(Estate).validate_json(self._files.read(entry.path)) for entry in entries]
-
     def latest_estate(self, cluster: str) -> Estate:
-        """The newest estate, with the deployments of all estates; BadInput where none was kept."""
-        from planner.metrics.history import with_known_deployments
-
+        """The newest estate, with every deployment ever seen; BadInput where none was kept."""
         self._known(cluster)
-        found = self.estates(cluster)
-        if not found:
+
+        def read() -> Estate | None:
+            found = self._files.entries(_estates(cluster))
+            return self._estate(found[-1].path) if found else None
+
+        newest = _again(read)
+        if newest is None:
             raise BadInput(f"The store {self.root!r} holds no estate of {cluster!r}: run `planner pull` first.")
-        return with_known_deployments(found)
+        return newest
 
     # Coverage
 
@@ -272,7 +261,7 @@ class MetricStore:
         """
         self._known(cluster)
         found = [
-            (resource, metric, _date(day), *held)
+            (resource, metric, _date(day), held.rows, held.share, held.finest_s, held.coarsest_s)
             for metric in self.metrics(cluster)
             for day in self._days(cluster, metric)
             for resource, held in sorted(self._held(cluster, metric, day).items())
@@ -280,30 +269,16 @@ class MetricStore:
         columns = ["resource", "metric", "day", "rows", "covered", "finest_s", "coarsest_s"]
         return pd.DataFrame(found, columns=columns)
 
-    def _held(self, cluster: str, metric: str, day: int) -> dict[str, tuple[int, float, int, int]]:
-        """Resource -> (rows, share of the day covered, finest, coarsest period), from footers alone.
+    def _held(self, cluster: str, metric: str, day: int) -> dict[str, Held]:
+        """What each resource has of a day, from footers alone where one part and one period hold it."""
 
-        Where several parts or periods hold the same minutes, the rows themselves are counted.
-        """
+        def parts() -> list[Part]:
+            return [self._part(entry.path) for entry in self._files.entries(_folder(cluster, metric, day))]
 
-        def parts() -> list[tuple[str, Part]]:
-            entries = self._files.entries(_folder(cluster, metric, day))
-            return [(entry.path, self._part(entry.path)) for entry in entries]
-
-        opened = _again(parts)
-        holders: dict[str, list[str]] = defaultdict(list)
-        found: dict[str, tuple[int, float, int, int]] = {}
-        for path, part in opened:
-            for resource in part.index:
-                holders[resource].append(path)
-                place = part.place(resource)
-                if place is not None:
-                    share = min(1.0, place.covered_s / SECONDS_PER_DAY)
-                    found[resource] = (place.rows, share, place.finest_s, place.coarsest_s)
-        several = [r for r, paths in holders.items() if len(paths) > 1 or found[r][2] != found[r][3]]
+        found, several = held_by(_again(parts))
         if several:
             window = day * SECONDS_PER_DAY, (day + 1) * SECONDS_PER_DAY
-            found |= _counted(self._rows(cluster, metric, several, window))
+            found |= held_in(self._rows(cluster, metric, several, window))
         return found
 
     def status(self, cluster: str) -> StoreStatus:
@@ -317,7 +292,7 @@ class MetricStore:
         return StoreStatus(
             cluster,
             tuple(
-                _metric_status(str(name), of_metric, sizes.get(str(name), 0))
+                metric_status(str(name), of_metric, sizes.get(str(name), 0))
                 for name, of_metric in held.groupby("metric", sort=True)
             ),
             tuple((resource, metric, reason) for (resource, metric), reason in refusals.items()),
@@ -353,35 +328,6 @@ def _again(read: Callable[[], T]) -> T:
     return read()
 
 
-def _counted(rows: Rows) -> dict[str, tuple[int, float, int, int]]:
-    found: dict[str, tuple[int, float, int, int]] = {}
-    for code, name in enumerate(rows.names):
-        of_one = rows.take(np.flatnonzero(rows.resource == code))
-        if not len(of_one):
-            continue
-        periods = of_one.period_s
-        seconds = np.concatenate(
-            [np.arange(t, t + p, 60) for t, p in zip(of_one.timestamp_s.tolist(), periods.tolist(), strict=True)]
-        )
-        share = min(1.0, len(np.unique(seconds)) * 60 / SECONDS_PER_DAY)
-        found[name] = (len(of_one), share, int(periods.min()), int(periods.max()))
-    return found
-
-
-def _metric_status(metric: str, held: pd.DataFrame, size_bytes: int) -> MetricStatus:
-    periods = set(held["finest_s"]) | set(held["coarsest_s"])
-    return MetricStatus(
-        metric,
-        held["resource"].nunique(),
-        str(held["day"].min()),
-        str(held["day"].max()),
-        held["day"].nunique(),
-        int(held["rows"].sum()),
-        size_bytes,
-        tuple(sorted(int(period) for period in periods)),
-    )
-
-
 def _cluster(cluster: str) -> str:
     return f"cluster={escape(cluster)}"
 
@@ -400,6 +346,11 @@ def _fetched(cluster: str) -> str:
 
 def _estates(cluster: str) -> str:
     return f"{_cluster(cluster)}/_estate"
+
+
+def _stamp(moment: datetime) -> str:
+    """A moment as a name that sorts by time."""
+    return f"{int(moment.timestamp()):012}"
 
 
 def _value(folder: str) -> str:

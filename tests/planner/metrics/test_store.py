@@ -252,6 +252,9 @@ def test_sizes_that_ecs_has_forgotten_are_known_from_earlier_estates(tmp_path: P
 
     assert latest.observed_at == NOON
     assert latest.services[0].deployments == (old, new)
+    store.save_estate(estate(service("web"), observed_at=NOON + timedelta(hours=1)))
+    assert store.latest_estate("prod").services[0].deployments == (old, new)
+    assert len(list(tmp_path.rglob("*.json.gz"))) == 2  # one a day
 
 
 records = st.lists(
