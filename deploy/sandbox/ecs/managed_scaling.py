@@ -60,7 +60,7 @@ class ManagedScaling:
         elif reservation < target:
             provider.empty_minutes += 1
             if provider.empty_minutes >= SCALE_IN_MINUTES:
-                self._scale_in(provider, group, instances, occupied, wanted)
+                self._scale_in(group, instances, occupied, wanted)
         else:
             provider.empty_minutes = 0
 
@@ -103,14 +103,7 @@ class ManagedScaling:
             provider.warm_until = clock.seconds + settings["instanceWarmupPeriod"]
             self.ecs.instances.look_at_groups()
 
-    def _scale_in(
-        self,
-        provider: CapacityProvider,
-        group: Any,
-        instances: list[Instance],
-        occupied: list[Instance],
-        wanted: int,
-    ) -> None:
+    def _scale_in(self, group: Any, instances: list[Instance], occupied: list[Instance], wanted: int) -> None:
         """Take out empty instances, less than half of all a minute, down to the wanted or smallest size."""
         least = max(wanted, len(occupied), math.ceil(int(group.min_size or 0) / group.weight))
         empty = [instance for instance in instances if instance not in occupied]

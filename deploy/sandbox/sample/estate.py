@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 REGISTRY: Final = "registry.gitlab.example.gov.uk/public-services"
 ACCOUNT_ROLE: Final = "arn:aws:iam::123456789012:role/"
+EXECUTION_ROLE: Final = "public-services-execution"
 CREATED_BEFORE: Final = timedelta(days=200)
 TAGS: Final = {"owner": "public-services", "environment": "production"}
 
@@ -57,7 +58,7 @@ class Builder:
         self.subnets: list[str] = []
         self.security_group = ""
         names = (
-            "ec2", "autoscaling", "ecs", "elbv2", "secretsmanager", "kms", "logs", "sqs",
+            "ec2", "autoscaling", "ecs", "elbv2", "secretsmanager", "kms", "logs", "sqs", "iam",
             "application-autoscaling",
         )  # fmt: skip
         self.clients: dict[str, Any] = {name: sandbox.client(name) for name in names}
@@ -65,6 +66,7 @@ class Builder:
     def build(self) -> Estate:
         with no_delays(self.sandbox):
             vpc = self._network()
+            self._roles()
             self._secrets()
             self.clients["sqs"].create_queue(QueueName=QUEUE, tags=TAGS)
             self.clients["ecs"].create_cluster(
@@ -95,6 +97,21 @@ class Builder:
         )
         self.security_group = group["GroupId"]
         return vpc
+
+    def _roles(self) -> None:
+        """One role that starts tasks and one for each service's own calls, assumable by ECS tasks."""
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                }
+            ],
+        }
+        for name in (EXECUTION_ROLE, *(f"public-{workload.name}" for workload in WORKLOADS)):
+            self.clients["iam"].create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
 
     def _secrets(self) -> None:
         key = self.clients["kms"].create_key(Description="Secrets of the public services")["KeyMetadata"]
@@ -222,9 +239,10 @@ class Builder:
             family=f"public-{workload.name}",
             networkMode=workload.network_mode,
             requiresCompatibilities=["EC2"],
-            executionRoleArn=f"{ACCOUNT_ROLE}public-services-execution",
+            executionRoleArn=f"{ACCOUNT_ROLE}{EXECUTION_ROLE}",
             taskRoleArn=f"{ACCOUNT_ROLE}public-{workload.name}",
             containerDefinitions=[container],
+            runtimePlatform={"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"},
             **({"cpu": str(workload.cpu_units), "memory": str(workload.memory_mib)} if awsvpc else {}),
             tags=_lower(TAGS),
         )
