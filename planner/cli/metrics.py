@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planner.metrics.coverage import StoreStatus
-    from planner.metrics.store import MetricStore
 
 _SHADES = " ░▒▓█"
 
