@@ -177,7 +177,7 @@ def _service(sandbox: Sandbox, name: str) -> None:
 
 
 def plan_for(services: tuple[str, ...] = ("web", "api"), created_at: datetime | None = None) -> PlanDocument:
-    """Move every service to halved tasks on a new provider of m5.large, with other thresholds; empty the old one."""
+    """Halve every service's tasks and move them to a new provider of m5.large; empty the old one."""
     return PlanDocument.model_validate(
         {
             "created_at": (created_at or datetime(2026, 5, 13, tzinfo=UTC)).isoformat(),

@@ -1,4 +1,4 @@
-"""A cluster in memory that behaves: writes take effect, deployments end, calls can fail, lose their answer or be the last.
+"""A cluster in memory that behaves: writes take effect, deployments end, calls fail or lose their answer.
 
 It implements deploy.ports.Cloud over plain images, so the order of work, the journal and the way back can be
 tested a thousand times a second; tests/deploy/test_sandbox_*.py run the same verbs over the real client.

@@ -24,6 +24,12 @@ def maria(tmp_path_factory: pytest.TempPathFactory) -> Person:
     return person(tmp_path_factory.mktemp("keys"))
 
 
+@pytest.fixture(autouse=True)
+def _no_disk_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync of the disk takes most of a run's time; test_journal.py holds that it is asked for."""
+    monkeypatch.setattr("os.fsync", lambda _handle: None)
+
+
 def run(fake: FakeCloud, maria: Person, folder: Path) -> Outcome:
     config = small.bundle()
     approval, approvers = small.approved(config, fake, maria)

@@ -1,4 +1,4 @@
-"""The verbs over boto3 against the sandbox: applied, verified, taken back, resumed, and read back by other eyes."""
+"""The verbs over boto3 against the sandbox: applied, verified, taken back, and read back by other eyes."""
 
 from __future__ import annotations
 
