@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from planner.alternatives.assumptions import Platform
-from planner.alternatives.evaluation import Evaluation
+from planner.alternatives.evaluation import Evaluation, Pack, Packed
 from planner.alternatives.flips import Flip, flips
 from planner.alternatives.platforms import evaluate
 from planner.alternatives.question import Question
 from planner.alternatives.sensitivity import Bar, tornado
 from planner.cost import by_kind
 from planner.cost.export import as_record
+from planner.model import InstanceType, Rejection, TaskType
 from planner.units import usd_per_month
 
 
@@ -40,13 +41,27 @@ def compare(
 ) -> Comparison:
     """Evaluate every platform on the same demand and rank them."""
     found = []
+    once = replace(question, pack=remembered(question.pack))
     for platform in platforms:
-        found.append(evaluate(platform, question))
+        found.append(evaluate(platform, once))
         advance(1)
     found.sort(key=_rank)
     complete = [e for e in found if e.is_complete]
     changes = [flip for other in complete[1:] for flip in flips(complete[0], other)]
     return Comparison(tuple(found), tuple(changes), tornado(found))
+
+
+def remembered(pack: Pack) -> Pack:
+    """The same packer, asked once for each problem: ECS on EC2 and Managed Instances pack the same fleets."""
+    known: dict[tuple[tuple[TaskType, ...], tuple[InstanceType, ...]], Packed | Rejection] = {}
+
+    def packed(tasks: Sequence[TaskType], types: Sequence[InstanceType]) -> Packed | Rejection:
+        key = tuple(tasks), tuple(types)
+        if key not in known:
+            known[key] = pack(*key)
+        return known[key]
+
+    return packed
 
 
 def _rank(evaluation: Evaluation) -> tuple[int, float, str]:

@@ -294,6 +294,21 @@ def compared() -> Comparison:
     return compare(question(service(tasks=(2, 6)), service("api", (3, 3), cpu=1024, memory=4096), assumed=assumed))
 
 
+def test_platforms_with_the_same_machines_are_packed_once() -> None:
+    asked = 0
+
+    def counting(tasks: Sequence[TaskType], types: Sequence[InstanceType]) -> Packed | Rejection:
+        nonlocal asked
+        asked += 1
+        return one_task_an_instance(tasks, types)
+
+    compare(
+        replace(question(service(tasks=(2, 6))), pack=counting), [Platform.ECS_EC2, Platform.ECS_MANAGED_INSTANCES]
+    )
+
+    assert asked == 2  # two levels of demand, both platforms
+
+
 def test_every_platform_is_there_cheapest_complete_one_first(compared: Comparison) -> None:
     costs = [e.usd_per_hour for e in compared.evaluations if e.is_complete]
 
