@@ -111,15 +111,16 @@ def _approve(run: Path, sandbox: Sandbox, scratch: Path) -> dict[str, str]:
     public = new_key(scratch / "approver.pem")
     trust(run / "approvers.json", local_approver(APPROVER, public))
     os.environ.update(sandbox.environment())
-    approval = approve_bundle(
-        bundle,
-        session.cloud(bundle, session.Target(sandbox.region, sandbox.endpoint_url, None)),
-        str(scratch / "approver.pem"),
-        approver=APPROVER,
-        reason="rehearsal in the sandbox",
-        expires_in=timedelta(hours=8),
-        cost_ceiling_usd_per_month=CEILING_OVER_PLAN * _plan_cost(plan),
-    )
+    with session.errors_told():
+        approval = approve_bundle(
+            bundle,
+            session.cloud(bundle, session.Target(sandbox.region, sandbox.endpoint_url, None)),
+            str(scratch / "approver.pem"),
+            approver=APPROVER,
+            reason="rehearsal in the sandbox",
+            expires_in=timedelta(hours=8),
+            cost_ceiling_usd_per_month=CEILING_OVER_PLAN * _plan_cost(plan),
+        )
     dump_approval(approval, run / "approval.json")
     return {"ECS_DEPLOY_APPROVERS": str((run / "approvers.json").resolve())}
 
