@@ -11,11 +11,13 @@ def own_services() -> dict[str, Any]:
     from deploy.sandbox.autoscaling import SandboxAutoScaling
     from deploy.sandbox.cloudwatch import SandboxCloudWatch
     from deploy.sandbox.ecs.api import SandboxEcs
+    from deploy.sandbox.kms import SandboxKms
     from deploy.sandbox.scaling.api import SandboxScaling
 
     return {
+        "applicationautoscaling": SandboxScaling,
+        "autoscaling": SandboxAutoScaling,
         "cloudwatch": SandboxCloudWatch,
         "ecs": SandboxEcs,
-        "autoscaling": SandboxAutoScaling,
-        "applicationautoscaling": SandboxScaling,
+        "kms": SandboxKms,
     }

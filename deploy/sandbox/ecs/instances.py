@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from deploy.sandbox.ecs.errors import invalid
@@ -40,14 +41,25 @@ def type_facts(instance_type: str) -> Document:
     return dict(INSTANCE_TYPES.get(instance_type, {}))
 
 
-def registered_resources(instance_type: str) -> tuple[Resources, str]:
-    """What an instance of the type registers, and its architecture."""
+@cache
+def trunked_task_limits() -> dict[str, int]:
+    """Tasks with an interface of their own per instance type, with ENI trunking (data/trunked_task_limits.csv)."""
+    text = files("deploy.sandbox").joinpath("data", "trunked_task_limits.csv").read_text(encoding="utf-8")
+    rows = (line.split(",") for line in text.splitlines() if not line.startswith("#"))
+    return {name: int(tasks) for name, tasks in rows if tasks.isdigit()}
+
+
+def registered_resources(instance_type: str, trunking: bool = False) -> tuple[Resources, str]:
+    """What an instance of the type registers, and its architecture. `trunking`: the account setting
+    awsvpcTrunking was on when it registered."""
     facts = type_facts(instance_type)
     if not facts:
         raise invalid(f"The sandbox does not know the instance type {instance_type}.")
     memory = int(facts["MemoryInfo"]["SizeInMiB"] * MEMORY_KEPT)
     # One network interface is the instance's own (ECS developer guide, "Task networking").
     enis = int(facts["NetworkInfo"]["MaximumNetworkInterfaces"]) - 1
+    if trunking:
+        enis = max(enis, trunked_task_limits().get(instance_type, 0))
     gpus = sum(int(gpu.get("Count", 0)) for gpu in (facts.get("GpuInfo") or {}).get("Gpus", []))
     cpu = CpuUnits(int(facts["VCpuInfo"]["DefaultVCpus"]) * CPU_UNITS_PER_VCPU)
     arm = "arm64" in facts["ProcessorInfo"]["SupportedArchitectures"]
@@ -148,7 +160,9 @@ class Instances:
         if not states or cluster.status != "ACTIVE":
             return
         machine = states[0].instance
-        resources, architecture = registered_resources(machine.instance_type)
+        resources, architecture = registered_resources(
+            machine.instance_type, trunking=self.ecs.tagging.settings["awsvpcTrunking"] == "enabled"
+        )
         provider = self.provider_of(group_name)
         instance_id = self.ecs.hex()
         instance = Instance(

@@ -82,7 +82,8 @@ class ManagedScaling:
         ]
         if not waiting:
             return 0
-        room, _ = registered_resources(group.launch_type)
+        trunking = self.ecs.tagging.settings["awsvpcTrunking"] == "enabled"
+        room, _ = registered_resources(group.launch_type, trunking)
         return len(packed([task for task in waiting if task.needs.needs.fits_in(room)], room))
 
     def _publish(self, cluster: Cluster, provider: CapacityProvider, reservation: float) -> None:

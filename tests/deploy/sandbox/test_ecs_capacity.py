@@ -106,6 +106,21 @@ def test_awsvpc_tasks_are_limited_by_the_network_interfaces_of_the_type(fleet: E
     assert fleet.counts("eni")[0] == 12  # six m5.large with 3 interfaces each, one of them its own
 
 
+def test_trunking_raises_that_limit_for_instances_that_register_later(estate: Estate) -> None:
+    estate.ecs.put_account_setting(name="awsvpcTrunking", value="enabled")
+    estate.add_provider(estate.add_group(1))
+    estate.sandbox.advance(100)
+    made = estate.ecs.register_task_definition(
+        family="eni", networkMode="awsvpc", cpu="128", memory="128",
+        containerDefinitions=[{"name": "app", "image": "i"}],
+    )  # fmt: skip
+    network = {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}
+    estate.create("eni", 20, made["taskDefinition"]["taskDefinitionArn"], networkConfiguration=network)
+    estate.sandbox.advance(120)
+
+    assert estate.counts("eni")[0] == 10  # an m5.large with trunking takes 10
+
+
 def test_fixed_host_ports_and_distinct_instance_allow_one_task_an_instance(fleet: Estate) -> None:
     fixed = fleet.definition(family="fixed", portMappings=[{"containerPort": 80, "hostPort": 80}])
     fleet.create("fixed", 9, fixed)

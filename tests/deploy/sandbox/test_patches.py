@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib.metadata import version
 
 import moto.autoscaling.models
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from moto.moto_api._internal import mock_random
 
 from deploy.sandbox import Sandbox
@@ -86,9 +91,31 @@ def test_the_services_of_moto_that_rehearsals_use_still_answer() -> None:
             Signature=signed["Signature"],
         )  # fmt: skip
         assert verified["SignatureValid"] is True
+        with pytest.raises(kms.exceptions.KMSInvalidSignatureException):
+            kms.verify(
+                KeyId=key, Message=b"another", MessageType="RAW", SigningAlgorithm="ECDSA_SHA_256",
+                Signature=signed["Signature"],
+            )  # fmt: skip
         table = sandbox.client("dynamodb")
         table.create_table(
             TableName="t", KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
         )  # fmt: skip
         assert table.list_tables()["TableNames"] == ["t"]
+
+
+def test_kms_signs_a_digest_as_it_is() -> None:
+    with Sandbox() as sandbox:
+        kms = sandbox.client("kms")
+        key = kms.create_key(KeyUsage="SIGN_VERIFY", KeySpec="ECC_NIST_P256")["KeyMetadata"]["KeyId"]
+        digest = hashlib.sha256(b"plan").digest()
+        signing = {"KeyId": key, "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256"}
+        signature = kms.sign(**signing, Message=digest)["Signature"]
+
+        public = load_der_public_key(kms.get_public_key(KeyId=key)["PublicKey"])
+        assert isinstance(public, ec.EllipticCurvePublicKey)
+        public.verify(signature, b"plan", ec.ECDSA(hashes.SHA256()))  # raises for a wrong one
+        assert kms.verify(**signing, Message=digest, Signature=signature)["SignatureValid"] is True
+        other = hashlib.sha256(b"another").digest()
+        with pytest.raises(kms.exceptions.KMSInvalidSignatureException):
+            kms.verify(**signing, Message=other, Signature=signature)
