@@ -74,7 +74,10 @@ def catalogue(
             rejected.append(Rejection(facts.instance_type, reason))
             continue
         offer = _offer(book, region, facts, room(facts), spot)
-        (accepted if isinstance(offer, InstanceType) else rejected).append(offer)  # type: ignore[arg-type]
+        if isinstance(offer, InstanceType):
+            accepted.append(offer)
+        else:
+            rejected.append(offer)
     accepted.sort(key=lambda t: (t.usd_per_hour, t.instance_type))
     return tuple(accepted), tuple(rejected)
 

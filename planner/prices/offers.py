@@ -89,6 +89,10 @@ EC2_FILTERS: Final = {
 """Linux on shared tenancy, nothing preinstalled: the price most ECS instances are billed at."""
 
 
+PLAIN_LINUX: Final = "RunInstances"
+"""The operation of instances without licensed software; others are RunInstances:<code>."""
+
+
 def parse_product(text: str | Product) -> Product:
     """One product of GetProducts, which arrives as a JSON string."""
     try:
@@ -155,13 +159,13 @@ def _plain(text: str) -> str:
 
 def on_demand_rows(products: Iterable[Product], region: str) -> list[Row]:
     """EC2 on-demand rows; a product that is not a Linux instance on shared tenancy is passed over."""
-    rows: dict[str, Row] = {}
+    rows: list[Row] = []
     for product in products:
         name = _linux_instance(product, region)
         price = first_tier_usd(product) if name else None
         if name and price:
-            rows[name] = (region, name, _plain(price), published(product), _source(product))
-    return list(rows.values())
+            rows.append((region, name, _plain(price), published(product), _source(product)))
+    return _once(rows, 2, 2)
 
 
 def _linux_instance(product: Product, region: str) -> str | None:
@@ -169,7 +173,8 @@ def _linux_instance(product: Product, region: str) -> str | None:
     wanted = EC2_FILTERS | {"regionCode": region}
     if any(attributes.get(name) != value for name, value in wanted.items()):
         return None
-    if usage_type(product).split(":")[0] != "BoxUsage":
+    plain_linux = attributes.get("operation", PLAIN_LINUX) == PLAIN_LINUX
+    if not plain_linux or usage_type(product).split(":")[0] != "BoxUsage":
         return None
     name: str | None = attributes.get("instanceType")
     return name

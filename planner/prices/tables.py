@@ -104,7 +104,7 @@ INSTANCE_TYPES: Final = PriceTable(
     compressed=True,
 )  # fmt: skip
 AZURE_VM_SIZES: Final = PriceTable(
-    "azure_vm_sizes", ("vm_size", "vcpu", "memory_gib", "architecture", "source"), 1, ()
+    "azure_vm_sizes", ("vm_size", "vcpu", "memory_gib", "architecture", "date", "source"), 1, ()
 )
 ABSENT: Final = PriceTable("absent", ("item", "reason"), 1, ())
 SOURCES: Final = PriceTable("sources", ("source", "description", "licence"), 1, ())
