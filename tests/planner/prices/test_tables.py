@@ -1,4 +1,4 @@
-"""Table files: what is truncated, has other columns or repeats a key is refused; the embedded ones can be rebuilt."""
+"""Table files: truncated, changed or repeating ones are refused; the embedded ones can be rebuilt."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_broken_compressed_file_is_refused() -> None:
 def test_a_repeated_key_and_a_price_of_zero_are_refused() -> None:
     with pytest.raises(BrokenPriceFile, match="two rows for eu-west-2, alb_hour"):
         keyed(ITEMS, [ROW, ROW])
-    with pytest.raises(BrokenPriceFile, match="usd is '0.0', not a price"):
+    with pytest.raises(BrokenPriceFile, match=r"usd is '0\.0', not a price"):
         check_money(ITEMS, [(*ROW[:2], "0.0", *ROW[3:])])
 
 
