@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,9 +44,12 @@ def calls(target: Target, region: str, clock: Clock | None = None) -> Calls:
     import boto3
 
     from deploy.aws import Calls
+    from deploy.kernel.clock import clock_for
 
     session = boto3.Session(profile_name=target.profile) if target.profile else boto3.Session()
-    return Calls(session, target.region or region, target.endpoint_url, clock)
+    endpoint_url = target.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
+    # In a rehearsal waiting lets the sandbox's time pass; anywhere else it is the machine's.
+    return Calls(session, target.region or region, endpoint_url, clock or clock_for(endpoint_url, nullcontext))
 
 
 def cloud(config: ConfigDocument, target: Target, clock: Clock | None = None) -> AwsCloud:
