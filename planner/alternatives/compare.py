@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from planner.alternatives.assumptions import Platform
+from planner.alternatives.assumptions import Assumptions, Platform
 from planner.alternatives.evaluation import Evaluation, Pack, Packed
 from planner.alternatives.flips import Flip, flips
 from planner.alternatives.platforms import evaluate
@@ -14,7 +14,7 @@ from planner.alternatives.question import Question
 from planner.alternatives.sensitivity import Bar, tornado
 from planner.cost import by_kind
 from planner.cost.export import as_record
-from planner.model import InstanceType, Rejection, TaskType
+from planner.model import InstanceType, Rejection, Resources, TaskType
 from planner.units import usd_per_month
 
 
@@ -26,6 +26,7 @@ class Comparison:
     flips: tuple[Flip, ...]
     """For each other complete platform, every single change that would level it with the cheapest."""
     tornado: tuple[Bar, ...]
+    assumed: Assumptions
 
     @property
     def cheapest(self) -> Evaluation | None:
@@ -48,7 +49,7 @@ def compare(
     found.sort(key=_rank)
     complete = [e for e in found if e.is_complete]
     changes = [flip for other in complete[1:] for flip in flips(complete[0], other)]
-    return Comparison(tuple(found), tuple(changes), tornado(found))
+    return Comparison(tuple(found), tuple(changes), tornado(found), question.assumed)
 
 
 def remembered(pack: Pack) -> Pack:
@@ -82,7 +83,21 @@ def as_document(comparison: Comparison) -> dict[str, Any]:
             for f in comparison.flips
         ],
         "sensitivity": [_bar_record(bar) for bar in comparison.tornado],
+        "assumptions": _assumption_record(comparison.assumed),
     }
+
+
+def _assumption_record(assumed: Assumptions) -> dict[str, Any]:
+    """Every parameter by its name; platforms and sizes in their own spelling."""
+    record: dict[str, Any] = {}
+    for name in (f.name for f in fields(assumed)):
+        value = getattr(assumed, name)
+        if isinstance(value, Mapping):
+            value = {str(key): each for key, each in value.items()}
+        elif isinstance(value, Resources):
+            value = {"cpu_units": value.cpu_units, "memory_mib": value.memory_mib, "pods": value.enis}
+        record[name] = value
+    return record
 
 
 def _evaluation_record(evaluation: Evaluation) -> dict[str, Any]:

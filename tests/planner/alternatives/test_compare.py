@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -372,3 +373,12 @@ def test_the_document_has_no_hole_in_its_sums(compared: Comparison) -> None:
         assert record["usd_per_month"] == pytest.approx(sum(record["usd_per_month_by_kind"].values()))
     assert document["cheapest"] == document["platforms"][0]["platform"]
     assert len(document["sensitivity"]) == 10
+
+
+def test_the_document_says_every_assumption(compared: Comparison) -> None:
+    assumed = as_document(compared)["assumptions"]
+
+    assert assumed["fargate_spot_discount"] == 0.6
+    assert assumed["staff_hours_per_month"]["kubernetes-ec2"] == 80
+    assert assumed["kubernetes_daemons"] == {"cpu_units": 256, "memory_mib": 384, "pods": 4}
+    assert json.loads(json.dumps(assumed, allow_nan=False)) == assumed
