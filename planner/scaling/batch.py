@@ -10,27 +10,30 @@ import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.scaling.alarms import EVALUATION_RANGE_EXTRA
-from planner.scaling.bounds import bounds_of
-from planner.scaling.policies import CPU, HIGH_RESOLUTION_SUFFIX, CapacityBasis, CooldownFrom, Policy
-from planner.scaling.proposals import metric_scale
+from planner.scaling.lanes import (
+    FULL_PERCENT,
+    FloatArray,
+    IntArray,
+    Shared,
+    aligned,
+    block_state,
+    group_state,
+    needed_tasks,
+    shape,
+    unlaned,
+)
+from planner.scaling.policies import CapacityBasis, CapacityProvider, CooldownFrom, Policy
 from planner.scaling.replay import checked_demand, simulate, ticks_per_minute
-from planner.scaling.rounding import TOLERANCE
 from planner.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 DAY_MINUTES: Final = 24 * MINUTES_PER_HOUR
 """int16 counters of a block are emptied every day of the replay, long before they can overflow."""
 STREAK: Final = 1_000
-CACHE_LINE: Final = 64
-"""Bytes; a block that straddles cache lines loses up to half of the speed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +67,6 @@ class Batch:
         return np.asarray(self.violations_by_day.sum(axis=0))
 
 
-def unlaned(policy: Policy) -> str | None:
-    """Why the lanes cannot express a policy, or None."""
-    if policy.capacity_provider is not None:
-        return "it has a capacity provider"
-    if policy.step:
-        return "it has step scaling"
-    if len(policy.target_tracking) != 1:
-        return "it has not exactly one target tracking policy"
-    tracking = policy.target_tracking[0]
-    if tracking.metric.removesuffix(HIGH_RESOLUTION_SUFFIX) != CPU:
-        return "its metric is not CPU"
-    if tracking.cooldown_from is not CooldownFrom.DECISION:
-        return "its cooldown starts at fulfilment"
-    if not policy.delays.are_fixed:
-        return "its delays are random"
-    if policy.min < 1:
-        return "its minimum is 0, where a service without tasks has no metric"
-    if any(action.min == 0 or action.max == 0 for action in policy.scheduled):
-        return "a scheduled action allows 0 tasks"
-    return None
-
-
 def replay_batch(
     demand_vcpu: FloatArray,
     start: datetime,
@@ -110,12 +91,12 @@ def replay_batch(
     groups: dict[Hashable, list[int]] = {}
     for index, policy in enumerate(policies):
         if result.by_reference[index] is None:
-            groups.setdefault(_shape(policy), []).append(index)
+            groups.setdefault(shape(policy), []).append(index)
         else:
             _by_reference(demand, start, policy, utilisation, history_vcpu, strain, result, index)
             advance(1)
     for members in groups.values():
-        shared = _Shared.of(demand, start, policies[members[0]], utilisation, history_vcpu, floor, strain)
+        shared = Shared.of(demand, start, policies[members[0]], utilisation, history_vcpu, floor, strain)
         for offset in range(0, len(members), _lanes()):
             block = members[offset : offset + _lanes()]
             _run_block(shared, [policies[i] for i in block], result, block)
@@ -159,7 +140,7 @@ def _by_reference(
     result.ticks_per_hour[index] = parts * MINUTES_PER_HOUR
     task_ticks = np.rint(seen.tasks * parts).astype(np.int64)
     result.task_ticks_by_day[:, index] = np.add.reduceat(task_ticks, days)
-    needed = _needed(demand * (1 + strain), policy.task_vcpu * utilisation)
+    needed = needed_tasks(demand * (1 + strain), policy.task_vcpu * utilisation)
     result.strained_by_day[:, index] = np.add.reduceat((needed > seen.running).astype(np.int64), days)
     result.violations_by_day[:, index] = np.add.reduceat(seen.violating.astype(np.int64), days)
     result.scale_outs[index], result.scale_ins[index] = outcome.scale_outs, outcome.scale_ins
@@ -167,169 +148,80 @@ def _by_reference(
         result.instance_hours[index] = outcome.instance_hours
 
 
-def _shape(policy: Policy) -> Hashable:
-    """What the lanes of one block must share."""
-    tracking = policy.target_tracking[0]
-    bounds: Hashable = (policy.scheduled, policy.predictive, policy.deployments)
-    if policy.scheduled or policy.predictive:
-        bounds = (bounds, policy.min, policy.max)
-    return (
-        policy.task_vcpu,
-        policy.delays,
-        tracking.period_s,
-        tracking.high_datapoints,
-        tracking.low_datapoints,
-        tracking.capacity_basis,
-        tracking.metric_ceiling_percent is None,
-        bounds,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """Per tick, what a block's lanes have in common (kernels.run_block)."""
-
-    load: FloatArray
-    new_points: NDArray[np.int16]
-    source: IntArray
-    high_points: NDArray[np.int16]
-    low_points: NDArray[np.int16]
-    needed: NDArray[np.int16]
-    strained: NDArray[np.int16]
-    low: NDArray[np.int16]
-    high: NDArray[np.int16]
-    changed: NDArray[np.uint8]
-    deploying: NDArray[np.uint8]
-    initial_minimum: int
-    initial_maximum: int
-    published_rows: int
-    start_ticks: int
-    ticks_per_minute: int
-    bounds_are_shared: bool
-
-    @classmethod
-    def of(
-        cls,
-        demand: FloatArray,
-        start: datetime,
-        policy: Policy,
-        utilisation: float,
-        history: FloatArray | None,
-        floor: IntArray | None,
-        strain: float,
-    ) -> _Shared:
-        from planner.scaling.kernels import LANES
-
-        tracking = policy.target_tracking[0]
-        parts = SECONDS_PER_MINUTE // tracking.period_s
-        fast = tracking.period_s < SECONDS_PER_MINUTE
-        delay = policy.delays.high_resolution_metric_publishing_s if fast else policy.delays.metric_publishing_s
-        late = math.ceil(delay.value_s / tracking.period_s)
-        longest = max(tracking.high_datapoints, tracking.low_datapoints) + EVALUATION_RANGE_EXTRA
-        rows = late + 1 + longest
-        load = np.repeat(demand, parts)
-        newest, real, present = _published(load, late)
-        bounds = bounds_of(policy, start, demand, history)
-        shared = bool(policy.scheduled or policy.predictive)
-        low = bounds.minimum if shared else np.zeros(len(demand), np.int64)
-        low = low if floor is None else np.asarray(floor, np.int64)
-        high = bounds.maximum if shared else np.full(len(demand), int(_most()))
-        edges = [np.diff(low, prepend=-1), np.diff(high, prepend=-1), np.diff(bounds.deploying, prepend=False)]
-        return cls(
-            load=np.where(newest >= 0, load[newest], 0.0),
-            new_points=real.astype(np.int16),
-            source=np.where(newest >= 0, newest % rows, 0) * LANES,
-            high_points=_points(present, tracking.high_datapoints),
-            low_points=_points(present, tracking.low_datapoints),
-            needed=np.repeat(_needed(demand, policy.task_vcpu * utilisation), parts),
-            strained=np.repeat(_needed(demand * (1 + strain), policy.task_vcpu * utilisation), parts),
-            low=np.repeat(low, parts).astype(np.int16),
-            high=np.repeat(high, parts).astype(np.int16),
-            changed=_on_minutes(np.any([edge != 0 for edge in edges], axis=0), parts),
-            deploying=np.repeat(bounds.deploying, parts).astype(np.uint8),
-            initial_minimum=int(bounds.minimum[0]) if shared else int(low[0]),
-            initial_maximum=int(bounds.maximum[0]) if shared else int(high[0]),
-            published_rows=rows,
-            start_ticks=math.ceil(policy.delays.task_start_s.value_s / tracking.period_s),
-            ticks_per_minute=parts,
-            bounds_are_shared=shared,
-        )
-
-
-def _most() -> float:
-    from planner.scaling.kernels import MOST
-
-    return MOST
-
-
-def _on_minutes(changed: NDArray[np.bool_], parts: int) -> NDArray[np.uint8]:
-    ticks = np.zeros(len(changed) * parts, np.uint8)
-    ticks[::parts] = changed
-    return ticks
-
-
-def _needed(demand: FloatArray, vcpu_per_task: float) -> NDArray[np.int16]:
-    tasks = np.ceil(np.nan_to_num(demand) / vcpu_per_task - TOLERANCE)
-    return np.minimum(tasks, _most()).astype(np.int16)
-
-
-def _published(load: FloatArray, late: int) -> tuple[IntArray, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Per tick: the newest real datapoint published (-1: none), whether one arrives, and the same by age.
-
-    The third is the arrivals' presence with the quiet datapoints of before the replay in front.
-    """
-    ticks = len(load)
-    known = ~np.isnan(load)
-    index = np.where(known, np.arange(ticks), -1)
-    latest = np.maximum.accumulate(index) if ticks else index
-    shift = late + 1
-    newest = np.concatenate([np.full(min(shift, ticks), -1), latest[: max(0, ticks - shift)]])
-    real = np.concatenate([np.zeros(min(shift, ticks), bool), known[: max(0, ticks - shift)]])
-    present = np.concatenate([np.ones(min(shift, ticks), bool), known[: max(0, ticks - shift)]])
-    return newest, real, present
-
-
-def _points(present: NDArray[np.bool_], datapoints: int) -> NDArray[np.int16]:
-    """Datapoints that make the alarm at each tick: fewer where some are missing, never where all are."""
-    from planner.scaling.kernels import NEVER
-
-    if present.all():
-        return np.full(len(present), datapoints, np.int16)
-    window = datapoints + EVALUATION_RANGE_EXTRA
-    padded = np.concatenate([np.ones(window, np.int64), present.astype(np.int64)])
-    total = np.cumsum(padded)
-    count = total[window:] - total[:-window]
-    return np.where(count == 0, NEVER, np.minimum(count, datapoints)).astype(np.int16)
-
-
-def _aligned(length: int, dtype: Any) -> NDArray[Any]:
-    size = np.dtype(dtype).itemsize
-    raw = np.zeros(length * size + CACHE_LINE, np.uint8)
-    offset = -raw.ctypes.data % CACHE_LINE
-    return raw[offset : offset + length * size].view(dtype)
-
-
-def _run_block(shared: _Shared, policies: list[Policy], result: Batch, indices: list[int]) -> None:
+def _run_block(shared: Shared, policies: list[Policy], result: Batch, indices: list[int]) -> None:
     from planner.scaling import kernels
 
     lanes = kernels.LANES
-    state, numbers = _block_state(shared, policies)
-    published = _aligned(shared.published_rows * lanes, np.int16)
-    history = np.tile(state.reshape(-1, lanes)[kernels.DESIRED], shared.start_ticks + 1)
-    ticks, day_ticks = len(shared.load), DAY_MINUTES * shared.ticks_per_minute
+    state, numbers = block_state(shared, policies)
+    published = aligned(shared.published_rows * lanes, np.int16)
+    provider = policies[0].capacity_provider
+    turn = (
+        _service_turn(shared, policies[0], state, numbers, published)
+        if provider is None
+        else _group_turn(shared, policies, provider, state, numbers, published)
+    )
     result.ticks_per_hour[indices] = shared.ticks_per_minute * MINUTES_PER_HOUR
-    tracking = policies[0].target_tracking[0]
+    ticks, day_ticks = len(shared.load), DAY_MINUTES * shared.ticks_per_minute
+    instance_minutes = np.zeros(lanes, np.int64)
     for day, first in enumerate(range(0, ticks, day_ticks)):
-        task_ticks = _aligned(lanes, np.int32)
-        kernels.run_block(
-            first, min(first + day_ticks, ticks), shared.load, shared.new_points, shared.source,
-            shared.high_points, shared.low_points, shared.needed, shared.strained, shared.low, shared.high,
-            shared.changed, shared.deploying, state, numbers, published, history, task_ticks, shared.start_ticks,
+        task_ticks, instance_ticks = aligned(lanes, np.int32), aligned(lanes, np.int32)
+        turn(first, min(first + day_ticks, ticks), task_ticks, instance_ticks)
+        result.task_ticks_by_day[day, indices] = task_ticks[: len(indices)]
+        instance_minutes += instance_ticks
+        _empty_counters(state.reshape(-1, lanes), result, day, indices)
+    if provider is not None:
+        result.instance_hours[indices] = instance_minutes[: len(indices)] / MINUTES_PER_HOUR
+
+
+Turn = Callable[[int, int, NDArray[np.int32], NDArray[np.int32]], None]
+"""Run ticks from one to another, adding up task ticks and instance ticks."""
+
+
+def _service_turn(
+    shared: Shared, policy: Policy, state: NDArray[np.int16], numbers: FloatArray, published: NDArray[np.int16]
+) -> Turn:
+    from planner.scaling import kernels
+
+    tracking = policy.target_tracking[0]
+    history = np.tile(state.reshape(-1, kernels.LANES)[kernels.DESIRED], shared.start_ticks + 1)
+
+    def turn(first: int, last: int, task_ticks: NDArray[np.int32], _instances: NDArray[np.int32]) -> None:
+        kernels.run_block(  # type: ignore[call-arg]
+            first, last, *shared.per_tick(), state, numbers, published, history, task_ticks, shared.start_ticks,
             shared.ticks_per_minute, tracking.capacity_basis is CapacityBasis.DESIRED,
             tracking.metric_ceiling_percent is not None,
         )  # fmt: skip
-        result.task_ticks_by_day[day, indices] = task_ticks[: len(indices)]
-        _empty_counters(state.reshape(-1, lanes), result, day, indices)
+
+    return turn
+
+
+def _group_turn(
+    shared: Shared,
+    policies: list[Policy],
+    provider: CapacityProvider,
+    state: NDArray[np.int16],
+    numbers: FloatArray,
+    published: NDArray[np.int16],
+) -> Turn:
+    from planner.scaling import group_kernels, kernels
+
+    lanes, tracking = kernels.LANES, policies[0].target_tracking[0]
+    shares = group_state(policies, state, numbers)
+    boot_s = policies[0].delays.instance_boot_s.value_s
+    booting = aligned(max(1, math.ceil(boot_s / SECONDS_PER_MINUTE)) * lanes, np.int16)
+    late = 1 + math.ceil(provider.metric_delay_s / SECONDS_PER_MINUTE)
+    measured = aligned(2 * late * lanes, np.int16)
+
+    def turn(first: int, last: int, task_ticks: NDArray[np.int32], instance_ticks: NDArray[np.int32]) -> None:
+        group_kernels.run_block_on_instances(  # type: ignore[call-arg]
+            first, last, *shared.per_tick(), state, numbers, shares, published, booting, measured,
+            task_ticks, instance_ticks, tracking.capacity_basis is CapacityBasis.DESIRED,
+            tracking.metric_ceiling_percent is not None, tracking.cooldown_from is CooldownFrom.FULFILMENT,
+            provider.target_capacity_percent == FULL_PERCENT, np.int16(provider.high_datapoints),
+            np.int16(provider.low_datapoints),
+        )  # fmt: skip
+
+    return turn
 
 
 def _empty_counters(rows: NDArray[np.int16], result: Batch, day: int, indices: list[int]) -> None:
@@ -343,35 +235,3 @@ def _empty_counters(rows: NDArray[np.int16], result: Batch, day: int, indices: l
     rows[[kernels.VIOLATIONS, kernels.STRAINS, kernels.OUTS, kernels.INS]] = 0
     streaks = [kernels.HIGH, kernels.LOW]
     rows[streaks] = np.minimum(rows[streaks], STREAK)
-
-
-def _block_state(shared: _Shared, policies: list[Policy]) -> tuple[NDArray[np.int16], FloatArray]:
-    from planner.scaling import kernels
-
-    lanes = kernels.LANES
-    state = _aligned(kernels.ROWS * lanes, np.int16)
-    numbers = _aligned(kernels.FLOAT_ROWS * lanes, np.float64)
-    rows, floats = state.reshape(-1, lanes), numbers.reshape(-1, lanes)
-    rows[kernels.LOWEST], rows[kernels.HIGHEST] = 0, int(kernels.MOST)
-    rows[kernels.DESIRED] = 1
-    for lane, policy in enumerate(policies):
-        tracking = policy.target_tracking[0]
-        low, high = shared.initial_minimum, shared.initial_maximum
-        if not shared.bounds_are_shared:
-            rows[kernels.LOWEST, lane], rows[kernels.HIGHEST, lane] = policy.min, policy.max
-            low, high = max(low, policy.min), min(high, policy.max)
-        initial = low if policy.initial is None else policy.initial
-        rows[kernels.DESIRED, lane] = min(max(initial, low), high)
-        rows[kernels.BEFORE, lane] = rows[kernels.DESIRED, lane]
-        rows[kernels.OUT_TICKS, lane] = math.ceil(tracking.scale_out_cooldown_s / tracking.period_s)
-        rows[kernels.IN_TICKS, lane] = math.ceil(tracking.scale_in_cooldown_s / tracking.period_s)
-        most = int(kernels.MOST) if tracking.maximum_scale_in is None else tracking.maximum_scale_in
-        rows[kernels.SCALE_IN_MOST, lane] = 0 if tracking.disable_scale_in else most
-        per_target = metric_scale(tracking.metric, policy) / tracking.target
-        floats[kernels.PER_TARGET, lane] = per_target
-        floats[kernels.PER_LOW, lane] = per_target / tracking.low_alarm_factor
-        if tracking.metric_ceiling_percent is not None:
-            ceiling = tracking.metric_ceiling_percent / tracking.target
-            floats[kernels.CEILING, lane] = ceiling
-            floats[kernels.CEILING_LOW, lane] = ceiling / tracking.low_alarm_factor
-    return state, numbers

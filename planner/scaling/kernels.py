@@ -22,10 +22,17 @@ DESIRED, BASE, OUT_LEFT, IN_LEFT, HIGH, LOW, LOWEST, HIGHEST = 0, 1, 2, 3, 4, 5,
 OUT_TICKS, IN_TICKS, SCALE_IN_MOST, NEEDED, NEEDED_LOW, OUTS, INS = 8, 9, 10, 11, 12, 13, 14
 VIOLATIONS, FROM, MINIMUM, MAXIMUM, RUNNING, HIGH_CALL, LOW_CALL, LEAST = 15, 16, 17, 18, 19, 20, 21, 22
 STRAINS, BEFORE = 23, 24
-ROWS = 25
+# Rows of managed scaling
+PLACED, INSTANCES, SIZE, WARM_LEFT, GROUP_HIGH, GROUP_LOW, OCCUPIED, UNFULFILLED = 25, 26, 27, 28, 29, 30, 31, 32
+GROUP_MINIMUM, GROUP_MAXIMUM, STEP_LEAST, STEP_MOST, WARM_TICKS = 33, 34, 35, 36, 37
+ROWS = 38
 # Rows of the float64 block
-PER_TARGET, PER_LOW, WANTED, WANTED_LOW, CEILING, CEILING_LOW = 0, 1, 2, 3, 4, 5
-FLOAT_ROWS = 6
+PER_TARGET, PER_LOW, WANTED, WANTED_LOW, CEILING, CEILING_LOW, GROUP_TARGET = 0, 1, 2, 3, 4, 5, 6
+FLOAT_ROWS = 7
+
+# Rows of the float32 block, exact for whole numbers below 2 ** 24
+PER_INSTANCE, INVERSE, ROUNDING, OUT_A, OUT_B = 0, 1, 2, 3, 4
+GROUP_ROWS = 5
 
 ZERO = np.int16(0)
 ONE = np.int16(1)
@@ -147,7 +154,7 @@ def move_desired(s, high_points):  # type: ignore[no-untyped-def]
         wanted, start, high = s[NEEDED * LANES + i], s[FROM * LANES + i], s[HIGH * LANES + i]
         out_left, in_left, base = s[OUT_LEFT * LANES + i], s[IN_LEFT * LANES + i], s[BASE * LANES + i]
         out_ticks, in_ticks, most = s[OUT_TICKS * LANES + i], s[IN_TICKS * LANES + i], s[SCALE_IN_MOST * LANES + i]
-        outs, ins = s[OUTS * LANES + i], s[INS * LANES + i]
+        outs, ins, waits = s[OUTS * LANES + i], s[INS * LANES + i], s[UNFULFILLED * LANES + i]
         more = wanted if wanted < highest else highest
         out = (high >= high_points) & (start != NOTHING) & (more > desired)
         least = np.int16(desired - most)
@@ -162,6 +169,7 @@ def move_desired(s, high_points):  # type: ignore[no-untyped-def]
         s[IN_LEFT * LANES + i] = ZERO if out else in_left
         s[OUTS * LANES + i] = np.int16(outs + ONE) if out else outs
         s[INS * LANES + i] = np.int16(ins + ONE) if into else ins
+        s[UNFULFILLED * LANES + i] = ONE if out else waits
         s[DESIRED * LANES + i] = more if out else after
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from planner.scaling.alarms import draw
 from planner.scaling.policies import CapacityProvider, Delay, Placement
-from planner.scaling.rounding import whole
+from planner.scaling.rounding import exceeds, falls_below, whole
 from planner.units import SECONDS_PER_MINUTE, share
 
 CPR_EMPTY = 100.0
@@ -85,23 +85,22 @@ class Group:
         self._late.append((moment, self.needed(tasks), self.occupied(placed)))
 
     def _act(self, now_s: float, needed: int, occupied: int, placed: int) -> None:
-        metric = reservation(needed, self.running)
-        target = self.settings.target_capacity_percent
-        self._high = self._high + 1 if metric > target + 1e-9 else 0
-        self._low = self._low + 1 if self._scale_in_metric(needed, occupied) < target - 1e-9 else 0
+        """M / N above or below the target is needed / target against N, free of rounding in a percentage."""
+        self._high = self._high + 1 if exceeds(self._at_target(needed), self.running) else 0
+        busy = occupied if self.settings.reservation == "empty" else needed
+        self._low = self._low + 1 if falls_below(self._at_target(busy), self.running) else 0
         if self._high >= self.settings.high_datapoints:
             self._scale_out(now_s, needed)
         elif self._low >= self.settings.low_datapoints:
             self._scale_in(needed, placed)
 
-    def _scale_in_metric(self, needed: int, occupied: int) -> float:
-        if self.settings.reservation == "empty" and self.running > 0:
-            return 100.0 - (self.running - occupied) / self.running * 100
-        return reservation(needed, self.running)
+    def _at_target(self, needed: int) -> float:
+        """Instances (a real number) of which `needed` are the target share."""
+        return needed * (1 / share(self.settings.target_capacity_percent))
 
     def wanted(self, needed: int) -> int:
         """The size at which M / N sits at the target capacity."""
-        return whole(needed / share(self.settings.target_capacity_percent))
+        return whole(self._at_target(needed))
 
     def _scale_out(self, now_s: float, needed: int) -> None:
         self._low = 0  # a scale-out ends a scale-in in progress

@@ -151,8 +151,10 @@ class _Replay:
         self.scaler = ServiceScaler(initial, trackers, steppers)
         self.tasks = Tasks(policy.delays.task_start_s, self._rng(1_000))
         self.group = self._group(initial)
-        if initial:
-            self.tasks.cohorts.append(Cohort(initial, 0.0))
+        placed = initial if self.group is None else min(initial, self.group.room(0))
+        self.tasks.waiting = initial - placed
+        if placed:
+            self.tasks.cohorts.append(Cohort(placed, 0.0))
 
     def _rng(self, stream: int) -> np.random.Generator:
         return np.random.default_rng([self.policy.delays.seed, stream])

@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from planner.scaling import replay_batch, simulate
-from planner.scaling.batch import unlaned
+from planner.scaling.lanes import unlaned
 from planner.scaling.policies import (
     CPU,
     CapacityBasis,
     CapacityProvider,
+    CooldownFrom,
     Delay,
     Delays,
     Deployment,
@@ -105,10 +106,65 @@ def check(load: np.ndarray[Any, Any], policies: list[Policy]) -> None:
         assert batch.violating_minutes[i] == outcome.violating_minutes
         assert (batch.scale_outs[i], batch.scale_ins[i]) == (outcome.scale_outs, outcome.scale_ins)
         assert batch.task_hours[i] == outcome.task_hours
+        if outcome.instance_hours is not None:
+            assert batch.instance_hours[i] == outcome.instance_hours
+
+
+@st.composite
+def batches_on_instances(draw: st.DrawFn) -> list[Policy]:
+    shared = {
+        "capacity_basis": draw(st.sampled_from(CapacityBasis)),
+        "cooldown_from": draw(st.sampled_from(CooldownFrom)),
+    }
+    boot = draw(st.sampled_from([0, 60, 61, 200]))
+    target = draw(st.sampled_from([100.0, 100.0, 97.3, 80.0, 33.0]))
+    points = {"high_datapoints": draw(st.sampled_from([1, 2])), "low_datapoints": draw(st.sampled_from([15, 3]))}
+    late = draw(st.sampled_from([0, 90]))
+    scheduled = draw(st.sampled_from([(), SCHEDULE]))
+    found = []
+    for _ in range(draw(st.integers(1, 3))):
+        smallest = draw(st.integers(0, 3))
+        provider = CapacityProvider(
+            draw(st.sampled_from([1, 2, 3, 7, 16])),
+            min_size=smallest,
+            max_size=max(1, smallest + draw(st.integers(0, 40))),
+            target_capacity_percent=target,
+            minimum_step=draw(st.sampled_from([1, 3])),
+            maximum_step=draw(st.sampled_from([3, 10_000])),
+            instance_warmup_s=draw(st.sampled_from([0, 90, 300])),
+            metric_delay_s=late,  # type: ignore[arg-type]
+            **points,
+        )
+        policy = tracked(
+            task_vcpu=0.7,
+            min=draw(st.integers(1, 6)),
+            max=draw(st.integers(6, 60)),
+            target_tracking=(draw(trackers(shared)),),
+            scheduled=scheduled,
+            delays=Delays(instance_boot_s=Delay(boot)),  # type: ignore[arg-type]
+            capacity_provider=provider,
+        )
+        found.append(policy)
+    return found
+
+
+@given(demands(), batches_on_instances())
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+def test_lanes_on_instances_equal_the_reference(load: np.ndarray[Any, Any], policies: list[Policy]) -> None:
+    check(load, policies)
+
+
+@pytest.mark.slow
+@given(demands(), batches_on_instances())
+@settings(deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow])
+def test_lanes_on_instances_equal_the_reference_on_five_hundred_cases(
+    load: np.ndarray[Any, Any], policies: list[Policy]
+) -> None:
+    check(load, policies)
 
 
 @given(demands(), batches())
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_lanes_equal_the_reference(load: np.ndarray[Any, Any], policies: list[Policy]) -> None:
     check(load, policies)
 
@@ -165,12 +221,12 @@ def test_strain_counts_the_near_misses() -> None:
 
 
 def test_what_lanes_cannot_express_is_replayed_by_the_reference_and_said() -> None:
-    provider = tracked(capacity_provider=CapacityProvider(4))
+    provider = tracked(capacity_provider=CapacityProvider(4, warm_pool_size=2))
     load = np.abs(np.sin(np.arange(600) / 60)) * 20
     batch = replay_batch(load, START, [provider], utilisation=UTILISATION)
     outcome = simulate(load, START, provider)
 
-    assert batch.by_reference == ("it has a capacity provider",)
+    assert batch.by_reference == ("it has a warm pool",)
     assert batch.instance_hours[0] == outcome.instance_hours
     assert batch.violating_minutes[0] == outcome.violating_minutes
 
