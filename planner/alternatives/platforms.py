@@ -85,17 +85,17 @@ def _managed_fee(question: Question, instance_type: str) -> Price:
 
 
 def _ecs_fargate(question: Question) -> Answer:
-    lines, missing = _balancing(question)
+    lines, missing = _beside_fargate(question)
     return tasks.fargate(question, None) + lines, missing, []
 
 
 def _ecs_fargate_arm(question: Question) -> Answer:
-    lines, missing = _balancing(question)
+    lines, missing = _beside_fargate(question)
     return tasks.fargate(question, Architecture.ARM64) + lines, missing, ["the same task sizes as on x86"]
 
 
 def _ecs_fargate_spot(question: Question) -> Answer:
-    lines, missing = _balancing(question)
+    lines, missing = _beside_fargate(question)
     running, notes = tasks.spot_lines(question)
     return running + lines, missing, notes
 
@@ -119,7 +119,7 @@ def _eks_ec2(question: Question) -> Answer:
 
 def _eks_fargate(question: Question) -> Answer:
     """Pods of Fargate profiles: x86 only, with Fargate's own overhead in each pod."""
-    lines, missing = _balancing(question)
+    lines, missing = _beside_fargate(question)
     running = tasks.fargate(question, Architecture.X86_64, extra_mib=FARGATE_POD_OVERHEAD_MIB)
     return [*running, *lines, _eks_line(question)], missing, []
 
@@ -200,6 +200,16 @@ def _fleet_answer(question: Question, fleet: machines.Fleet) -> Answer:
     volumes, missing = machines.volume_lines(question, fleet.instances)
     balancing, also_missing = _balancing(question)
     return [*fleet.lines, *volumes, *balancing], [*missing, *also_missing], list(fleet.notes)
+
+
+def _beside_fargate(question: Question) -> tuple[list[CostLine], list[Rejection]]:
+    """Load balancing, and the sidecars that replace daemon services, whose size nobody has said."""
+    lines, missing = _balancing(question)
+    for service in question.demanded.services:
+        if service.daemon:
+            reason = "what replaces the daemon in every task has no size yet: add it to the tasks"
+            missing.append(Rejection(f"sidecars for {service.service}", reason))
+    return lines, missing
 
 
 def _balancing(question: Question) -> tuple[list[CostLine], list[Rejection]]:

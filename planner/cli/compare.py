@@ -236,6 +236,10 @@ def _show(comparison: Comparison, into: Any) -> None:
         )  # fmt: skip
     out = Console(highlight=False, soft_wrap=True)
     out.print(table)
+    rate = comparison.assumed.staff_usd_per_hour
+    out.print(
+        f"Staff at {rate:g} USD an hour; hours and days are assumptions, so set your own with --staff-hours."
+    )
     for e in comparison.evaluations:
         out.print(f"[bold]{escape(e.title)}[/bold]")
         for rejection in e.refused:

@@ -185,6 +185,7 @@ def test_daemon_services_take_room_on_machines_and_are_told_on_fargate() -> None
     found = evaluate(Platform.ECS_FARGATE, question(service(), agent))
 
     assert any(text.endswith("another way: agent") for text in found.cannot)
+    assert [r.what for r in found.missing] == ["sidecars for agent"]
     # 1,536 CPU units fit a 2-vCPU machine, but not beside the agent's 1,024
     large = service(cpu=1536, memory=1024, tasks=(1,))
     alone = compute(evaluate(Platform.ECS_EC2, question(large)))
