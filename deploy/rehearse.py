@@ -63,13 +63,25 @@ class Rehearsal:
         return self.run / "journal"
 
 
-def rehearse(out: Path, say: Say, *, seed: int = 0) -> Rehearsal:
-    """Load the sample estate into a sandbox, plan it, carry the plan out. Raises UserError where a step fails."""
+def rehearse(
+    out: Path,
+    say: Say,
+    *,
+    seed: int = 0,
+    prepare: Callable[[Sandbox], None] = lambda _sandbox: None,
+    inspect: Callable[[Sandbox, Path], None] = lambda _sandbox, _run: None,
+) -> Rehearsal:
+    """Load the sample estate into a sandbox, plan it, carry the plan out. Raises UserError where a step fails.
+
+    `prepare` may change the loaded estate, e.g. put other metrics under it; `inspect` sees the sandbox and
+    the run folder while the applied state is still live.
+    """
     from deploy.sandbox import Sandbox
 
     say("Starting the sandbox and loading the sample estate")
     with Sandbox(seed=seed) as sandbox, tempfile.TemporaryDirectory(prefix="ecs-rehearsal-") as scratch:
         sandbox.load_sample(seed=seed)
+        prepare(sandbox)
         environment = {**os.environ, **sandbox.environment()}
         say("Pulling metrics, planning, writing the report")
         made = _report(out, sandbox, environment)
@@ -82,6 +94,7 @@ def rehearse(out: Path, say: Say, *, seed: int = 0) -> Rehearsal:
         sandbox.world.clock.speed = SPEED
         _notebook("deploy", run, _deploy_parameters(run, sandbox), environment)
         verified = _verify(run, environment)
+        inspect(sandbox, run)
     return Rehearsal(
         run, made["today_usd_per_month"], made["plan_usd_per_month"], tuple(made["changes"]), verified
     )
@@ -142,7 +155,7 @@ def _deploy_parameters(run: Path, sandbox: Sandbox) -> dict[str, str]:
 def _verify(run: Path, environment: Mapping[str, str]) -> bool:
     """Once more from outside the notebook: what is live is what was approved."""
     told = json.loads(_program("deploy", ["verify", str(run / "config" / "config.json"), "--json"], environment))
-    return bool(told["verified"])
+    return bool(told["ok"])
 
 
 def _notebook(name: str, run: Path, parameters: Mapping[str, str], environment: Mapping[str, str]) -> None:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 CPU_METRIC: Final = "ECSServiceAverageCPUUtilization"
+BASIC_MONITORING_MINUTES: Final = 5
+MANY_POINTS: Final = 100
+"""Points from which the usual distance between them says something."""
 JUDGED_SHARE = 1 / 3
 """The last third of the history judges what was fitted on the rest."""
 
@@ -121,11 +124,22 @@ def by_minute(rows: pd.DataFrame, column: str, grid: TimeGrid) -> FloatArray:
     values = np.full(grid.minutes, np.nan)
     at = ((rows["timestamp"] - pd.Timestamp(grid.start)) // pd.Timedelta(minutes=1)).to_numpy(dtype=np.int64)
     held = rows[column].to_numpy(dtype=np.float64)
-    lengths = np.maximum(1, rows["period_s"].to_numpy(dtype=np.int64) // SECONDS_PER_MINUTE)
-    for offset in range(int(lengths.max(initial=1))):
+    lengths = np.maximum(_published_minutes(at), rows["period_s"].to_numpy(dtype=np.int64) // SECONDS_PER_MINUTE)
+    for offset in reversed(range(int(lengths.max(initial=1)))):
+        # Backwards, so that a row's own minute is never overwritten by what an earlier row still holds.
         covered = (lengths > offset) & (at + offset >= 0) & (at + offset < grid.minutes)
         values[at[covered] + offset] = held[covered]
     return values
+
+
+def _published_minutes(at: NDArray[np.int64]) -> int:
+    """How many minutes a point speaks for: 5 where a metric is published every five minutes, as EC2's basic
+    monitoring does, although it is read with a period of one."""
+    if len(at) < MANY_POINTS:
+        return 1
+    steps, counts = np.unique(np.diff(np.unique(at)), return_counts=True)
+    usual = int(steps[np.argmax(counts)]) if len(steps) else 1
+    return usual if usual == BASIC_MONITORING_MINUTES else 1
 
 
 def measured_hours(values: FloatArray) -> float:

@@ -1,0 +1,93 @@
+"""What a service needs, minute by minute."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from planner.scaling import Policy
+from planner.scaling.policies import ScheduledScaling
+from planner.settings import Settings
+from planner.workloads import TimeGrid, attainment, by_minute, summarise, violated, with_least
+from tests.planner.test_candidates import flat, workload
+
+START = datetime(2026, 5, 11, tzinfo=UTC)
+
+
+def rows(minutes: list[int], values: list[float], period_s: int = 60) -> pd.DataFrame:
+    at = pd.DatetimeIndex([START + timedelta(minutes=m) for m in minutes])
+    return pd.DataFrame({"timestamp": at, "period_s": period_s, "vcpu": values})
+
+
+def test_a_gap_stays_a_gap() -> None:
+    values = by_minute(rows([0, 2], [1.0, 3.0]), "vcpu", TimeGrid(START, 4))
+
+    np.testing.assert_array_equal(values, [1.0, np.nan, 3.0, np.nan])
+
+
+def test_a_five_minute_point_holds_for_its_five_minutes() -> None:
+    values = by_minute(rows([0, 5], [1.0, 2.0], 300), "vcpu", TimeGrid(START, 11))
+
+    np.testing.assert_array_equal(values, [1.0] * 5 + [2.0] * 5 + [np.nan])
+
+
+def test_a_metric_published_every_five_minutes_holds_too_though_read_by_the_minute() -> None:
+    at = list(range(0, 1000, 5))
+    values = by_minute(rows(at, [float(m) for m in at]), "vcpu", TimeGrid(START, 1000))
+
+    assert np.isfinite(values).all()
+    assert values[:6].tolist() == [0.0, 0.0, 0.0, 0.0, 0.0, 5.0]
+
+
+def test_what_lies_outside_the_grid_is_left_out() -> None:
+    values = by_minute(rows([-1, 0, 9], [7.0, 1.0, 9.0]), "vcpu", TimeGrid(START, 2))
+
+    np.testing.assert_array_equal(values, [1.0, np.nan])
+
+
+def test_a_minute_violates_when_demand_over_capacity_is_above_the_objective() -> None:
+    web = workload("web", flat(4))  # demand 3.2 vCPU
+    capacity = np.array([4.0, 3.99])  # 3.2 / 4.0 = 0.8 keeps it, 3.2 / 3.99 = 0.802 does not
+
+    narrowed = type(web)(**{**_fields(web), "demand_vcpu": web.demand_vcpu[:2]})
+    assert violated(narrowed, capacity, 0.8).tolist() == [False, True]
+    assert attainment(narrowed, capacity, 0.8) == 0.5
+
+
+def test_unmeasured_minutes_neither_keep_nor_break_the_objective() -> None:
+    web = workload("web", flat(4))
+    half = type(web)(**{**_fields(web), "demand_vcpu": np.array([3.2, np.nan])})
+
+    assert attainment(half, np.array([4.0, 0.0]), 0.8) == 1.0
+
+
+def test_no_minimum_of_a_policy_is_under_the_least() -> None:
+    policy = Policy(
+        task_vcpu=1,
+        min=1,
+        max=1,
+        scheduled=(ScheduledScaling("cron(0 7 * * ? *)", min=1), ScheduledScaling("rate(1 day)", max=1)),
+    )
+    raised = with_least(policy, 2)
+
+    assert (raised.min, raised.max) == (2, 2)
+    assert [(a.min, a.max) for a in raised.scheduled] == [(2, None), (None, 2)]
+
+
+def test_coverage_is_judged_on_minutes_that_were_not_fitted() -> None:
+    minutes = 14 * 1440
+    grid = TimeGrid(START, minutes)
+    doubled = np.ones(minutes)
+    doubled[int(minutes * 2 / 3) :] = 2.0  # the last third is above everything before it
+    found = summarise("web", doubled, np.zeros(minutes, bool), Settings(timezone="UTC"), grid)
+
+    assert found.coverage_p99 == pytest.approx(0.0, abs=0.01)
+    assert found.peak_vcpu == 2.0
+    assert len(found.p99_vcpu_by_hour_of_week) == 168
+
+
+def _fields(value: object) -> dict[str, object]:
+    return {name: getattr(value, name) for name in value.__slots__}  # type: ignore[attr-defined]
