@@ -69,6 +69,8 @@ def apply(
     if approval.statement.executor != "boto3":
         raise ApprovalRefused("The approval is for the Terraform executor: pass --executor terraform.")
     interrupted = find_interrupted(journal_folder, digest(config))
+    if interrupted is None:
+        _refuse_unfinished(journal_folder)
     run = interrupted.stem if interrupted else run_id(world.clock.now(), config)
     world.lock.acquire(run)
     try:
@@ -93,6 +95,19 @@ def find_interrupted(folder: Path, bundle_sha256: str) -> Path | None:
         if not any(entry.kind in ends for entry in entries):
             return path
     return None
+
+
+def _refuse_unfinished(folder: Path) -> None:
+    """Another run that was interrupted, forwards or backwards, has to be dealt with first."""
+    ends = {EntryKind.END, EntryKind.ROLLBACK_END}
+    for path in sorted(folder.glob("*.jsonl")):
+        entries = read_journal(path)
+        last = next((e.kind for e in reversed(entries) if e.kind in ends | {EntryKind.ROLLBACK}), None)
+        if entries and last not in ends:
+            raise ApplyRefused(
+                f"Another run was interrupted ({path}): take it back with `deploy rollback` first, "
+                "or go on with it by `deploy apply` of its own bundle."
+            )
 
 
 def move_of(config: ConfigDocument, observation: Observation) -> Move:

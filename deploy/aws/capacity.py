@@ -116,7 +116,7 @@ class CapacityResources:
         request = resource.request
         image: dict[str, Any] = {k: request[k] for k in ("MinSize", "MaxSize", "DesiredCapacity") if k in request}
         if "$base" not in request:
-            return image
+            return self._other_type(resource) or image
         base = self._group_of(ResourceRef.parse(request["$base"]).name)
         if base is None:
             return Rejection(request["$base"], "is not there, so it cannot be copied")
@@ -127,6 +127,22 @@ class CapacityResources:
         shown = {"VPCZoneIdentifier": subnets, "LaunchTemplate": request["LaunchTemplate"]}
         whole: dict[str, Any] = {**copied, **image, **shown}
         return normalise(ResourceType.AUTO_SCALING_GROUP, whole)
+
+    def _other_type(self, resource: Resource) -> Rejection | None:
+        """A group that exists keeps its instance type: exchanging it in place would replace running instances."""
+        wanted = resource.request.get("$room", {}).get("instance_type")
+        template = (self.describe_group(resource.name) or {}).get("LaunchTemplate")
+        if wanted is None or not template:
+            return None
+        name = {"LaunchTemplateName": str(template["LaunchTemplateName"])}
+        live = (self._template_data(name, template.get("Version") or "$Default") or {}).get("InstanceType")
+        if live in (None, wanted):
+            return None
+        return Rejection(
+            resource.id,
+            f"has {live} and the plan wants {wanted}: an instance refresh is not supported yet; plan a new "
+            "capacity provider and retire this one",
+        )
 
     def _subnets(self, identifier: str, zones: tuple[str, ...]) -> str | Rejection:
         ids = [s.strip() for s in identifier.split(",") if s.strip()]

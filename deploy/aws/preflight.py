@@ -40,6 +40,7 @@ class AwsPreflight:
                 found += self._definition(resource)
             if resource.type is ResourceType.SERVICE:
                 found += self._service(resource)
+                found += self._fargate(resource, wanted)
         found += self._quota(config)
         found += fit_checks(config, wanted, self.cloud)
         return found
@@ -149,7 +150,6 @@ class AwsPreflight:
                 f"{resource.id} is deployed by ECS", f"deployment controller {controller} is not supported yet"
             )
         definition = self.cloud.ecs.definition(live["taskDefinition"])
-        yield from self._fargate(resource)
         for balancer in live.get("loadBalancers", []):
             if balancer.get("targetGroupArn"):
                 name = f"{resource.id} target group matches {balancer.get('containerName')}"
@@ -159,14 +159,11 @@ class AwsPreflight:
             name = f"{resource.id} subnets have addresses"
             yield self.asked(name, lambda: self._subnets(name, network["subnets"], live["desiredCount"]))
 
-    def _fargate(self, resource: Resource) -> Iterator[Check]:
+    def _fargate(self, resource: Resource, wanted: Mapping[str, Image | None]) -> Iterator[Check]:
         providers = {i["capacityProvider"] for i in resource.request.get("capacityProviderStrategy", [])}
-        definition = next(
-            (n for n in resource.depends_on if n.startswith(f"{ResourceType.TASK_DEFINITION}/")), None
-        )
-        if not providers & SERVERLESS or definition is None:
+        image = wanted.get(f"{ResourceType.TASK_DEFINITION}/{resource.name}")
+        if not providers & SERVERLESS or image is None:
             return
-        image = self.cloud.ecs.read_definition(resource.name) or {}
         name = f"{resource.id} size is one of Fargate's"
         if image.get("cpu") is None or image.get("memory") is None:
             yield Check.ng(name, "Fargate needs sizes on the task")

@@ -156,6 +156,7 @@ class FakeCloud:
                 self.definitions[live["taskDefinitionArn"]]["status"] = "INACTIVE"
                 return
             self.state[ref.id] = None
+            self.fleet.pop(ref.name, None)  # a group goes with its instances
             if ref.type is ResourceType.SCALABLE_TARGET:  # takes its policies and schedules with it
                 for name in list(self.state):
                     if name.startswith((f"scaling-policy/{ref.name}/", f"scheduled-action/{ref.name}/")):
