@@ -18,8 +18,8 @@ from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
 from planner.model import Rejection
-from planner.prices import PriceBook, offers, tables
-from planner.prices.offers import OddAnswer, Product
+from planner.prices import PriceBook, offers, rates, tables
+from planner.prices.offers import Ambiguous, OddAnswer, Product
 from planner.prices.tables import BrokenPriceFile, PriceTable, Row
 from planner.terminal import explain
 
@@ -45,6 +45,14 @@ ClientOf = Callable[[str, str], Any]
 """(service, region) -> boto3 client."""
 Fetch = Callable[[str], bytes]
 Contents = dict[PriceTable, list[Row]]
+
+
+class PartlyRead(OddAnswer):
+    """A part that came with something odd in it; `contents` is the rest, which can be used."""
+
+    def __init__(self, message: str, contents: Contents) -> None:
+        self.contents = contents
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +125,48 @@ def read_ec2(readers: Readers, region: str, as_of: datetime, bulk: bool) -> Cont
 def read_fargate(readers: Readers, region: str) -> Contents:
     pricing = readers.client_of("pricing", PRICE_LIST_REGION)
     products = get_products(pricing, offers.FARGATE_SERVICE, {"regionCode": region})
-    return {tables.FARGATE: offers.fargate_rows(products, region)}
+    rows, odd = _clear_rows(lambda: offers.fargate_rows(products, region))
+    return _all_or_partly(tables.FARGATE, rows, odd)
 
 
 def read_items(readers: Readers, region: str, service: str) -> Contents:
-    """The items that one service prices."""
+    """The items that one service prices. An item at two prices keeps its old one; the others are taken."""
     pricing = readers.client_of("pricing", PRICE_LIST_REGION)
     field = "fromRegionCode" if service == "AWSDataTransfer" else "regionCode"
-    rows: list[Row] = []
-    for narrower in REQUESTS.get(service, ({},)):
-        rows += offers.item_rows(get_products(pricing, service, narrower | {field: region}), service, region)
+    requests = [(service, narrower) for narrower in REQUESTS.get(service, ({},))]
+    rows, odd = _item_rows(pricing, requests, service, region, field)
     if service == "AWSELB" and not rows:
         # us-east-1 load balancers are listed under AmazonEC2 by one public price tool: look there too.
-        elsewhere = get_products(pricing, offers.EC2_SERVICE, LOAD_BALANCERS_IN_EC2 | {field: region})
-        rows = offers.item_rows(elsewhere, service, region)
-    if not rows:
+        rows, odd = _item_rows(pricing, [(offers.EC2_SERVICE, LOAD_BALANCERS_IN_EC2)], service, region, field)
+    if not rows and not odd:
         raise OddAnswer(f"the AWS price list has none of the {service} items of {region} that planning uses")
-    return {tables.ITEMS: rows}
+    return _all_or_partly(tables.ITEMS, rows, odd)
+
+
+def _item_rows(
+    pricing: Any, requests: Iterable[tuple[str, dict[str, str]]], service: str, region: str, field: str
+) -> tuple[list[Row], list[str]]:
+    rows: list[Row] = []
+    odd: list[str] = []
+    for listed_under, narrower in requests:
+        products = get_products(pricing, listed_under, narrower | {field: region})
+        clear, told = _clear_rows(partial(offers.item_rows, products, service, region))
+        rows += clear
+        odd += told
+    return rows, odd
+
+
+def _clear_rows(parse: Callable[[], list[Row]]) -> tuple[list[Row], list[str]]:
+    try:
+        return parse(), []
+    except Ambiguous as error:
+        return error.rows, [str(error)]
+
+
+def _all_or_partly(table: PriceTable, rows: list[Row], odd: list[str]) -> Contents:
+    if odd:
+        raise PartlyRead("; ".join(odd), {table: rows})
+    return {table: rows}
 
 
 def read_savings_plans(readers: Readers, region: str, as_of: datetime) -> Contents:
@@ -152,7 +185,7 @@ def read_savings_plans(readers: Readers, region: str, as_of: datetime) -> Conten
         token = answer.get("nextToken") or ""
         if not token:
             break
-    return {tables.SAVINGS_PLANS: offers.savings_plan_rows(results, region, as_of.date().isoformat())}
+    return {tables.SAVINGS_PLANS: rates.savings_plan_rows(results, region, as_of.date().isoformat())}
 
 
 def read_spot(
@@ -169,7 +202,7 @@ def read_spot(
         **({"InstanceTypes": wanted} if wanted else {}),
     )
     entries = [entry for page in pages for entry in page["SpotPriceHistory"]]
-    return {tables.EC2_SPOT: offers.spot_rows(entries, region, start, as_of)}
+    return {tables.EC2_SPOT: rates.spot_rows(entries, region, start, as_of)}
 
 
 def read_azure(readers: Readers, region: str, as_of: datetime) -> Contents:
@@ -187,7 +220,7 @@ def read_azure(readers: Readers, region: str, as_of: datetime) -> Contents:
             url = page.get("NextPageLink") or ""
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise OddAnswer(f"the Azure retail prices API answered in another shape: {error!r}") from error
-    return {tables.AZURE: offers.azure_rows(items, region, as_of.date().isoformat())}
+    return {tables.AZURE: rates.azure_rows(items, region, as_of.date().isoformat())}
 
 
 def parts(
@@ -224,16 +257,23 @@ def refresh(
     failed: list[Rejection] = []
     for name, read in named:
         try:
-            for table, rows in read().items():
-                _refuse_cut_short(table, rows, held)
-                contents[table] = contents.get(table, []) + rows
+            _take(read(), contents, held)
         except Exception as error:  # one part must not take the others with it
             reason = failure(error)
             if reason is None:
                 raise
             failed.append(Rejection(name, reason))
+            if isinstance(error, PartlyRead):
+                _take(error.contents, contents, held)
         advance(1)
     return Refreshed({table: rows for table, rows in contents.items() if rows}, tuple(failed))
+
+
+def _take(read: Contents, contents: Contents, held: PriceBook) -> None:
+    for table, rows in read.items():
+        _refuse_cut_short(table, rows, held)
+    for table, rows in read.items():
+        contents[table] = contents.get(table, []) + rows
 
 
 def failure(error: Exception) -> str | None:

@@ -1,4 +1,4 @@
-"""The AWS price list and its neighbours, as they answer, turned into rows of the price tables.
+"""The AWS price list, as it answers, turned into rows of the price tables.
 
 Pure: answers in, rows out. An answer in another shape than AWS documents raises `OddAnswer` naming what was
 looked for, so that a refresh keeps the old prices instead of half-read ones.
@@ -10,11 +10,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 from planner.prices.tables import Row
-from planner.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
 
 Product = Mapping[str, Any]
 """One entry of GetProducts: product, terms, serviceCode, publicationDate."""
@@ -27,6 +25,14 @@ THOUSAND: Final = 1000
 
 class OddAnswer(ValueError):
     """A price source answered in a shape that is not the documented one."""
+
+
+class Ambiguous(OddAnswer):
+    """Offers at two prices; `rows` are the others, which are clear."""
+
+    def __init__(self, message: str, rows: list[Row]) -> None:
+        self.rows = rows
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +158,7 @@ def first_tier_usd(product: Product) -> str | None:
     return next((text for text in prices if float(text) > 0), None)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """0.1110000000 as 0.111."""
     return f"{float(text):.12f}".rstrip("0").rstrip(".")
 
@@ -164,7 +170,7 @@ def on_demand_rows(products: Iterable[Product], region: str) -> list[Row]:
         name = _linux_instance(product, region)
         price = first_tier_usd(product) if name else None
         if name and price:
-            rows.append((region, name, _plain(price), published(product), _source(product)))
+            rows.append((region, name, plain(price), published(product), _source(product)))
     return _once(rows, 2, 2)
 
 
@@ -199,9 +205,9 @@ def _reserved_row(term: Mapping[str, Any], product: Product, region: str, name: 
         upfront, hourly = "0", "0"
         for dimension in term["priceDimensions"].values():
             if dimension["unit"] == "Hrs":
-                hourly = _plain(_usd(dimension, product))
+                hourly = plain(_usd(dimension, product))
             else:
-                upfront = _plain(_usd(dimension, product))
+                upfront = plain(_usd(dimension, product))
         years = str(int(attributes["LeaseContractLength"].removesuffix("yr")))
         return (
             region, name, years, attributes["OfferingClass"], attributes["PurchaseOption"], upfront, hourly,
@@ -220,7 +226,7 @@ def fargate_rows(products: Iterable[Product], region: str) -> list[Row]:
             system, architecture, capacity, item, unit = key
             rows.append(
                 (
-                    region, system, architecture, capacity, item, _plain(price), unit, published(product),
+                    region, system, architecture, capacity, item, plain(price), unit, published(product),
                     _source(product),
                 )
             )  # fmt: skip
@@ -228,15 +234,18 @@ def fargate_rows(products: Iterable[Product], region: str) -> list[Row]:
 
 
 def _once(rows: list[Row], key_length: int, price_column: int) -> list[Row]:
-    """Each key once; an offer listed twice at one price is the same offer, at two prices it is odd."""
+    """Each key once; an offer listed twice at one price is the same offer. At two prices it is neither:
+    raises Ambiguous with the rows of all other keys."""
     found: dict[Row, Row] = {}
+    told: dict[Row, str] = {}
     for row in rows:
-        known = found.setdefault(row[:key_length], row)
+        key = row[:key_length]
+        known = found.setdefault(key, row)
         if known[price_column] != row[price_column]:
-            raise OddAnswer(
-                f"the AWS price list has {', '.join(row[:key_length])} at {known[price_column]} and at"
-                f" {row[price_column]}: the usage type is no longer enough to tell them apart"
-            )
+            told[key] = f"{', '.join(key)} at {known[price_column]} and at {row[price_column]}"
+    if told:
+        clear = [row for key, row in found.items() if key not in told]
+        raise Ambiguous(f"the AWS price list has {'; '.join(told.values())}, and nothing tells them apart", clear)
     return list(found.values())
 
 
@@ -254,7 +263,7 @@ def item_rows(products: Iterable[Product], service: str, region: str) -> list[Ro
                 continue
             price = first_tier_usd(product)
             if price and wanted.operation in {"", operation}:
-                usd = _plain(str(float(price) * wanted.scale))
+                usd = plain(str(float(price) * wanted.scale))
                 rows.append((region, wanted.item, usd, wanted.unit, published(product), _source(product)))
     return _once(rows + _extended_support(rows, extended, region), 2, 2)
 
@@ -263,109 +272,6 @@ def _extended_support(rows: list[Row], extended: tuple[float, Product] | None, r
     cluster = next((row for row in rows if row[1] == "eks_cluster_hour"), None)
     if cluster is None or extended is None:
         return []
-    usd = _plain(str(float(cluster[2]) + extended[0]))
+    usd = plain(str(float(cluster[2]) + extended[0]))
     product = extended[1]
     return [(region, "eks_extended_support_hour", usd, "hour", published(product), _source(product))]
-
-
-YEAR_SECONDS: Final = HOURS_PER_YEAR * SECONDS_PER_HOUR
-
-
-def savings_plan_rows(results: Iterable[Mapping[str, Any]], region: str, read_on: str) -> list[Row]:
-    """Offering rates (DescribeSavingsPlansOfferingRates) of Linux instances and Fargate."""
-    rows: dict[Row, Row] = {}
-    for result in results:
-        try:
-            offering = result["savingsPlanOffering"]
-            properties = {p["name"]: p["value"] for p in result.get("properties", [])}
-            if properties.get("region", region) != region:
-                continue
-            covers = _covered(result, properties)
-            years = str(round(int(offering["durationSeconds"]) / YEAR_SECONDS))
-            currency = offering.get("currency", "USD")
-            row = (
-                region, offering["planType"], covers or "", years, offering["paymentOption"],
-                _plain(result["rate"]), _savings_unit(covers), read_on, "AWS Savings Plans offering rates",
-            )  # fmt: skip
-        except (KeyError, TypeError, ValueError) as error:
-            raise OddAnswer(f"a Savings Plans offering rate is not in the documented shape: {error}") from error
-        if currency != "USD":
-            raise OddAnswer(f"the Savings Plans offering rates are in {currency}, not in USD")
-        if covers is not None:
-            rows[row[:5]] = row
-    return list(rows.values())
-
-
-def _covered(result: Mapping[str, Any], properties: Mapping[str, str]) -> str | None:
-    """The instance type or Fargate item that a rate covers; None for what is not priced here."""
-    usage = REGION_PREFIX.sub("", str(result["usageType"]), count=1)
-    if usage in FARGATE_USAGE:
-        system, architecture, _capacity, item, _unit = FARGATE_USAGE[usage]
-        return f"fargate:{architecture}:{item}" if system == "linux" else None
-    linux = properties.get("productDescription") == "Linux/UNIX"
-    if usage.startswith("BoxUsage:") and linux and properties.get("tenancy", "shared").lower() == "shared":
-        return properties.get("instanceType", usage.removeprefix("BoxUsage:"))
-    return None
-
-
-def _savings_unit(covers: str | None) -> str:
-    if covers is None or not covers.startswith("fargate:"):
-        return "hour"
-    return "vCPU-hour" if covers.endswith(":vcpu_hour") else "GiB-hour"
-
-
-def spot_rows(entries: Iterable[Mapping[str, Any]], region: str, start: datetime, end: datetime) -> list[Row]:
-    """Spot history (DescribeSpotPriceHistory) as one row a type and zone: the price in force at `end`, the
-    mean weighted by time from `start`, and the maximum."""
-    changes: dict[tuple[str, str], list[tuple[datetime, float]]] = {}
-    for entry in entries:
-        try:
-            key = (entry["InstanceType"], entry["AvailabilityZone"])
-            changes.setdefault(key, []).append((entry["Timestamp"], float(entry["SpotPrice"])))
-        except (KeyError, TypeError, ValueError) as error:
-            raise OddAnswer(f"a Spot price is not in the documented shape: {error}") from error
-    return [
-        _spot_row(region, name, zone, sorted(points), start, end)
-        for (name, zone), points in sorted(changes.items())
-    ]
-
-
-def _spot_row(
-    region: str, name: str, zone: str, points: list[tuple[datetime, float]], start: datetime, end: datetime
-) -> Row:
-    begins = [max(moment, start) for moment, _price in points]
-    ends = [*begins[1:], end]
-    weights = [max(0.0, (b - a).total_seconds()) for a, b in zip(begins, ends, strict=True)]
-    covered = sum(weights)
-    latest = points[-1][1]
-    weighted = sum(w * p for w, (_m, p) in zip(weights, points, strict=True))
-    mean = weighted / covered if covered else latest
-    days = timedelta(seconds=covered) / timedelta(days=1)
-    return (
-        region, name, zone, _plain(str(latest)), _plain(str(mean)), _plain(str(max(p for _m, p in points))),
-        f"{days:.2f}", end.date().isoformat(), "EC2 DescribeSpotPriceHistory",
-    )  # fmt: skip
-
-
-def azure_rows(items: Iterable[Mapping[str, Any]], region: str, read_on: str) -> list[Row]:
-    """Linux pay-as-you-go VM prices of the Azure retail prices API."""
-    rows: dict[str, Row] = {}
-    for item in items:
-        try:
-            if item["armRegionName"] != region or item["type"] != "Consumption":
-                continue
-            if item["currencyCode"] != "USD" or item["unitOfMeasure"] != "1 Hour":
-                raise OddAnswer(
-                    f"Azure answered in {item['currencyCode']} per {item['unitOfMeasure']}, not in USD per 1 Hour"
-                )
-            product, sku, size = item["productName"], item["skuName"], item["armSkuName"]
-            price = float(item["retailPrice"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise OddAnswer(f"an Azure retail price is not in the documented shape: {error}") from error
-        leftover = any(
-            word in f"{product} {sku}" for word in ("Windows", "Spot", "Low Priority", "Cloud Services")
-        )
-        if leftover or not size or price <= 0:
-            continue
-        rows[size] = (region, size, _plain(str(price)), read_on, "Azure retail prices API")
-    return list(rows.values())

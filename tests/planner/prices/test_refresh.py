@@ -291,14 +291,27 @@ def test_decoys_of_a_usage_type_are_not_taken_for_it() -> None:
     assert (found["alb_hour"], found["alb_lcu_hour"]) == ("0.02646", "0.0084")
 
 
-def test_one_usage_type_at_two_prices_is_refused() -> None:
+def test_one_usage_type_at_two_prices_keeps_the_old_one_and_takes_the_others() -> None:
     served = sources()
     served.products["AWSELB"].append(product("LoadBalancerUsage", "0.0300000000", **ALB))
 
     result = read(served)
 
     assert [r.what for r in result.failed] == ["AWSELB prices"]
-    assert "at 0.02646 and at 0.03" in result.failed[0].reason
+    assert "eu-west-2, alb_hour at 0.02646 and at 0.03" in result.failed[0].reason
+    found = {row[1]: row[2] for row in result.contents[ITEMS]}
+    assert "alb_hour" not in found
+    assert found["alb_lcu_hour"] == "0.0084"
+
+
+def test_an_instance_type_at_two_prices_leaves_every_instance_price_as_it_was() -> None:
+    served = sources()
+    served.products["AmazonEC2"].append(linux_instance("m5.large", "0.1300000000"))
+
+    result = read(served)
+
+    assert [r.what for r in result.failed] == ["EC2 on-demand and reserved prices"]
+    assert EC2_ON_DEMAND not in result.contents
 
 
 def test_a_region_that_comes_back_cut_short_is_refused() -> None:
