@@ -34,6 +34,12 @@ class Comparison:
         first = self.evaluations[0]
         return first if first.is_complete else None
 
+    @property
+    def cheapest_without_staff(self) -> Evaluation | None:
+        """The cheapest bill: staff hours are assumptions, so the order without them is told too."""
+        complete = [e for e in self.evaluations if e.is_complete]
+        return min(complete, key=lambda e: (e.infrastructure_usd_per_hour or 0.0, e.platform), default=None)
+
 
 def compare(
     question: Question,
@@ -74,9 +80,10 @@ def _rank(evaluation: Evaluation) -> tuple[int, float, str]:
 
 def as_document(comparison: Comparison) -> dict[str, Any]:
     """The comparison for JSON."""
-    cheapest = comparison.cheapest
+    cheapest, bare = comparison.cheapest, comparison.cheapest_without_staff
     return {
         "cheapest": cheapest.platform.value if cheapest else None,
+        "cheapest_without_staff": bare.platform.value if bare else None,
         "platforms": [_evaluation_record(e) for e in comparison.evaluations],
         "flips": [
             {"platform": f.challenger.value, "change": f.group, "factor": f.factor, "sentence": f.sentence}

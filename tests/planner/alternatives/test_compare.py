@@ -317,6 +317,9 @@ def test_every_platform_is_there_cheapest_complete_one_first(compared: Compariso
     assert {e.platform for e in compared.evaluations} == set(Platform)
     assert costs == sorted(costs)  # type: ignore[type-var]
     assert compared.cheapest is compared.evaluations[0]
+    bills = {e.platform: e.infrastructure_usd_per_hour for e in compared.evaluations if e.is_complete}
+    assert compared.cheapest_without_staff is not None
+    assert bills[compared.cheapest_without_staff.platform] == min(bills.values())  # type: ignore[type-var]
     assert compared.evaluations[-1].platform is Platform.AKS  # its price is incomplete, so it is not ranked
 
 
