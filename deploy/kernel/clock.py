@@ -25,7 +25,7 @@ class SandboxClock:
     steps_time = True
 
     def __init__(self, endpoint_url: str, control: Callable[[], AbstractContextManager[None]]) -> None:
-        self._endpoint_url = endpoint_url.rstrip("/")
+        self.endpoint_url = endpoint_url.rstrip("/")
         self._control = control
         self._waited = timedelta()
 
@@ -35,6 +35,10 @@ class SandboxClock:
     def sleep(self, seconds: float) -> None:
         self._waited += timedelta(seconds=seconds)
         self._ask("POST", "/sandbox/clock", {"advance_seconds": seconds})
+
+    def sandbox_now(self) -> datetime:
+        """The sandbox's own time."""
+        return datetime.fromisoformat(str(self._ask("GET", "/sandbox/status")["now"]))
 
     def is_there(self) -> bool:
         """Whether a sandbox answers; any other server on loopback is AWS's stand-in without a clock."""
@@ -46,7 +50,7 @@ class SandboxClock:
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         from http.client import HTTPConnection, HTTPException
 
-        parts = urlsplit(self._endpoint_url)
+        parts = urlsplit(self.endpoint_url)
         with self._control():
             connection = HTTPConnection(parts.hostname or "", parts.port or 80, timeout=TIMEOUT_S)
             try:

@@ -16,6 +16,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "rollback": ("--force", "--region", "--endpoint-url"),
     "drift": (),
     "history": ("--head",),
+    "patch": ("--service", "--image", "--cluster", "--author", "--out", "--region", "--endpoint-url"),
+    "drill": ("--zone", "--day", "--begins", "--hours", "--lost-at", "--timezone"),
 }
 WANTS_A_FILE = {"plan": ".json", "approve": ".json", "rollback": ".jsonl", "history": ".jsonl"}
 PATH_OPTIONS = frozenset({"--journal", "--key"})

@@ -68,13 +68,20 @@ def sending(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _frozen(request: Any) -> Any:
-    """A copy whose method, URL and headers cannot answer differently the second time they are read."""
+    """The request, or a copy of it, whose method, URL and headers answer the same each time they are read."""
     from botocore.awsrequest import AWSPreparedRequest, HeadersDict
 
+    if (type(request), type(request.headers)) == (AWSPreparedRequest, HeadersDict) and not vars(
+        request
+    ).keys() - _PARTS:
+        return request
     headers: Any = HeadersDict({str(name): _plain(value) for name, value in request.headers.items()})
     return AWSPreparedRequest(
         str(request.method), str(request.url), headers, request.body, request.stream_output, request.context
     )
+
+
+_PARTS = frozenset({"method", "url", "headers", "body", "stream_output", "context"})
 
 
 def _plain(value: Any) -> str | int:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from deploy.kernel import integrity, network, operations, wire
 from deploy.kernel.credentials import chain_allows
@@ -41,8 +41,7 @@ IN_RUN = "The call was not made and the run stopped there: %rollback takes the r
 HINT = "Nothing was written. Writes are made only by %apply, step by step, from an approved bundle."
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(NamedTuple):
     """One AWS call as the guard judged it; what the journal records."""
 
     service: str
@@ -108,6 +107,9 @@ def _decider(
     threads: dict[int, _Thread] = {}
     addresses: set[tuple[str, int]] = set()
     broken: list[str] = []
+    look: Mapping[str | None, Callable[[], str | None]] = MappingProxyType(
+        {None: entries.changed, "call": entries.changed_above, "sign": lambda: None, "send": entries.changed_below}
+    )
     ident, frame_of = threading.get_ident, sys._getframe
     refusal_of, read_request, agrees, is_read_request, expect = (
         operations.refusal,
@@ -130,9 +132,9 @@ def _decider(
         return state
 
     def whole(answer: list[Any], caller: str | None) -> bool:
-        """Answer with a refusal if anything below us was changed, or if somebody else than `caller` is asking."""
+        """Answer with a refusal if what we stand on was changed, or if somebody else than `caller` is asking."""
         if not broken:
-            changed = entries.changed()
+            changed = look[caller]()
             if changed:
                 broken.append(changed)
         if broken:

@@ -8,12 +8,11 @@ microseconds, everything the layers stand on with what was put there.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
-from operator import attrgetter, is_, itemgetter
 from typing import Any
 
+from deploy.kernel.held import Point, hold, module_points
 from deploy.kernel.refusals import GuardTampered
 
 # Files that must not be run a second time: a fresh copy would come without entry points.
@@ -25,6 +24,7 @@ _PROTECTED_MODULES = (
     "botocore.signers",
     "deploy.kernel.entry",
     "deploy.kernel.guard",
+    "deploy.kernel.held",
     "deploy.kernel.integrity",
     "deploy.kernel.network",
     "deploy.kernel.operations",
@@ -32,34 +32,30 @@ _PROTECTED_MODULES = (
     "http.client",
 )
 
-# What carries an allowed request to the socket: changed, it could put another in its place.
-_CARRIERS: Mapping[str, Mapping[str, str]] = {
-    "botocore.awsrequest": {
-        "AWSConnection": "close request _convert_to_bytes _send_output _consume_expect_response "
-        "_send_message_body send _is_100_continue_status",
-        "AWSHTTPConnection": "__init__",
-        "AWSHTTPSConnection": "__init__",
-    },
+# What hands a call on until it is signed.
+_ASKING: Mapping[str, Mapping[str, str]] = {
     "botocore.client": {"BaseClient": "_make_api_call _make_request _convert_to_request_dict"},
     "botocore.endpoint": {
         "Endpoint": "make_request create_request prepare_request _send_request _get_response _do_get_response "
         "_send"
     },
-    "botocore.httpsession": {"URLLib3Session": "send _get_connection_manager _get_request_target _chunked"},
     "botocore.signers": {"RequestSigner": "handler sign get_auth_instance generate_presigned_url"},
-    "http.client": {
-        "HTTPConnection": "connect send putrequest putheader endheaders request _send_request _send_output "
-        "_encode_request",
-        "HTTPSConnection": "connect",
+}
+
+_CONNECTION = "connect send request putrequest putheader endheaders _send_output close"
+
+# What carries an allowed request to the socket: changed, it could put another in its place.
+_CARRYING: Mapping[str, Mapping[str, str]] = {
+    "botocore.awsrequest": {
+        "AWSHTTPConnection": f"{_CONNECTION} _send_message_body _send_request _encode_request _new_conn",
+        "AWSHTTPSConnection": f"{_CONNECTION} _send_message_body _send_request _encode_request _new_conn",
+        "AWSHTTPConnectionPool": "urlopen _make_request _get_conn _new_conn ConnectionCls",
+        "AWSHTTPSConnectionPool": "urlopen _make_request _get_conn _new_conn ConnectionCls",
     },
-    "urllib3.connection": {
-        "HTTPConnection": "connect request putrequest putheader _new_conn",
-        "HTTPSConnection": "connect",
-    },
-    "urllib3.connectionpool": {
-        "HTTPConnectionPool": "urlopen _make_request _get_conn _new_conn ConnectionCls",
-        "HTTPSConnectionPool": "_new_conn ConnectionCls",
-    },
+    "botocore.httpsession": {"URLLib3Session": "send _get_connection_manager _get_request_target _chunked"},
+    "http.client": {"HTTPConnection": _CONNECTION, "HTTPSConnection": "connect send"},
+    "urllib3.connection": {"HTTPConnection": _CONNECTION, "HTTPSConnection": "connect send request"},
+    "urllib3.connectionpool": {"HTTPConnectionPool": "urlopen _make_request _get_conn _new_conn"},
 }
 
 ONCE = "{name} is held by the write guard and is not loaded a second time in this kernel. Nothing was written."
@@ -72,31 +68,17 @@ class EntryPoints:
 
     codes: Mapping[str, Any]
     """The code objects that may ask the guard, by layer."""
-    _held: Sequence[tuple[Callable[[], Iterable[Any]], tuple[Any, ...], tuple[str, ...]]]
-    """For each namespace: how to read its values now, the values as they were put, and what each is called."""
+    changed_above: Callable[[], str | None]
+    """The name of what judges a call and hands it on, and is not as it was put: asked when a call is made."""
+    changed_below: Callable[[], str | None]
+    """The same of what carries a request to the socket: asked when one leaves: handlers may have run since."""
     _functions: frozenset[int]
     _code_ids: frozenset[int]
     _files: Mapping[str, str]
 
     def changed(self) -> str | None:
         """The name of the first thing that is not as it was put; None if all is in place."""
-        for read, values, labels in self._held:
-            try:
-                if all(map(is_, read(), values)):
-                    continue
-            except (KeyError, ValueError):
-                pass
-            return self._first_difference(read, values, labels)
-        return None
-
-    @staticmethod
-    def _first_difference(
-        read: Callable[[], Iterable[Any]], values: tuple[Any, ...], labels: tuple[str, ...]
-    ) -> str:
-        try:
-            return next(label for now, then, label in zip(read(), values, labels, strict=True) if now is not then)
-        except (KeyError, ValueError, StopIteration):
-            return labels[0]
+        return self.changed_above() or self.changed_below()
 
     def watches(self) -> Mapping[str, Callable[..., None]]:
         """Audit events by which somebody would take an entry point apart."""
@@ -167,7 +149,8 @@ def install_entry_points() -> EntryPoints:
 
     return EntryPoints(
         codes=entry.codes(),
-        _held=tuple(_hold(placed)),
+        changed_above=hold([*module_points(_ASKING), *_signing_points(), *_closure_points(placed)]),
+        changed_below=hold([*module_points(_CARRYING)]),
         _functions=frozenset(id(function) for function in (*placed, *_ours())),
         _code_ids=frozenset(id(code) for code in entry.codes().values()),
         _files={str(sys.modules[name].__file__): name for name in _PROTECTED_MODULES if name in sys.modules},
@@ -186,61 +169,13 @@ def _ours() -> Iterator[Any]:
             yield from (v for v in vars(sys.modules[name]).values() if callable(v) and hasattr(v, "__code__"))
 
 
-_Held = tuple[Callable[[], Iterable[Any]], tuple[Any, ...], tuple[str, ...]]
+def _signing_points() -> Iterator[Point]:
+    for signer in _signers(sys.modules["botocore.auth"]):
+        yield Point(signer, "add_auth", f"botocore.auth.{signer.__name__}.add_auth")
 
 
-def _hold(placed: list[Any]) -> Iterator[_Held]:
-    """Everything that must stay: modules, classes, their methods, and what the entry points go on to call."""
-    yield _names(sys.__dict__, "sys", ("audit", "modules"))
-    yield _names(sys.modules, "sys.modules", tuple(_CARRIERS))
-    for module_name, classes in _CARRIERS.items():
-        module = sys.modules[module_name]
-        yield _names(vars(module), module_name, tuple(classes))
-        for class_name, methods in classes.items():
-            owner = vars(module)[class_name]
-            named = tuple(name for name in methods.split() if name in vars(owner))
-            if named:
-                yield _names(vars(owner), f"{module_name}.{class_name}", named)
-    for owner in _signers(sys.modules["botocore.auth"]):
-        yield _names(vars(owner), f"botocore.auth.{owner.__name__}", ("add_auth",))
-    cells = tuple(cell for replacement in placed for cell in replacement.__closure__ or ())
-    contents = tuple(cell.cell_contents for cell in cells)
-    yield (
-        partial(map, attrgetter("cell_contents"), cells),
-        contents,
-        ("a guarded function's closure",) * len(cells),
-    )
-
-
-def _names(namespace: Mapping[str, Any], label: str, names: tuple[str, ...]) -> _Held:
-    read = itemgetter(*names)
-    values = read(namespace)
-    if len(names) == 1:
-        return partial(map, namespace.__getitem__, names), (values,), (f"{label}.{names[0]}",)
-    return partial(read, namespace), values, tuple(f"{label}.{name}" for name in names)
-
-
-def hold_library(packages: tuple[str, ...]) -> Callable[[], str | None]:
-    """Remember every function and method of our own loaded modules; the answer names one that was changed since.
-
-    A cell that replaced a part of `deploy` could make a step do something else: no run is opened then.
-    """
-    held: list[tuple[Mapping[str, Any], str, Any, str]] = []
-    for name, module in sorted(sys.modules.items()):
-        if name.split(".")[0] not in packages or module is None:
-            continue
-        held.append((sys.modules, name, module, f"sys.modules[{name!r}]"))
-        for attribute, value in list(vars(module).items()):
-            if callable(value) or isinstance(value, Mapping | frozenset):
-                held.append((vars(module), attribute, value, f"{name}.{attribute}"))
-            if isinstance(value, type) and value.__module__ == name:
-                held += [
-                    (vars(value), method, function, f"{name}.{attribute}.{method}")
-                    for method, function in vars(value).items()
-                    if callable(function)
-                ]
-
-    def changed() -> str | None:
-        return next((label for space, key, value, label in held if space.get(key) is not value), None)
-
-    return changed
+def _closure_points(placed: list[Any]) -> Iterator[Point]:
+    """What the entry points go on to call."""
+    for replacement in placed:
+        for cell in replacement.__closure__ or ():
+            yield Point(cell, "cell_contents", f"the closure of {replacement.__qualname__}")

@@ -80,11 +80,11 @@ def _evidence(approvers: Any) -> Any:
     import deploy.verbs
     import deploy.verify
     from deploy.authorise import current_step
-    from deploy.kernel import integrity
+    from deploy.kernel.held import hold, library_points
     from deploy.kernel.permits import announced, open_run, step_refusal
 
     assert deploy.apply
-    changed = integrity.hold_library(("deploy", "planner"))
+    changed = hold([*library_points(("deploy", "planner"))])
 
     def evidence(config: Any, approval: Any, lock: str | None, taking_back: bool = False) -> guard.Allows:
         altered = changed()

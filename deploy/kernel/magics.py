@@ -197,9 +197,9 @@ class DeployMagics(Magics):
         """What differs between the approved and the live state, and who changed it where that is known."""
         self._arguments(self.drift, line)
         with self._verb("drift"):
-            found = self._session.diff_only("drift")
-            self._note(changes=len(found.changes))
-            display(render.changes(found))
+            found = self._session.drift()
+            self._note(drifted=len(found))
+            display(render.drift(found))
 
     @arguments()
     @option("record", nargs="?", default="", help="a record or journal to verify; this kernel's own by default")
@@ -218,6 +218,59 @@ class DeployMagics(Magics):
             lines = read_record(where, self._record.head)
         remark = f"{len(lines)} lines, the chain holds; head {self._record.head}"
         display(render.history(lines, str(where) if where else "in memory, until %plan names a journal", remark))
+
+    @arguments()
+    @option("--service", required=True, help="ECS service")
+    @option("--image", required=True, help="image reference, best with its digest")
+    @option("--cluster", required=True, help="ECS cluster")
+    @option("--author", required=True, help="who asks for it; somebody else has to approve")
+    @option("--out", default="patch", help="folder for the bundle; one that is there is kept")
+    @option("--region", default="", help="AWS Region")
+    @option("--endpoint-url", default="", help="another AWS endpoint, e.g. the sandbox's")
+    @line_magic
+    def patch(self, line: str) -> None:
+        """Make a bundle that gives one service a new image and changes nothing else; approve it as any other."""
+        given = self._arguments(self.patch, line)
+        self._show_banner("making the bundle")
+        with self._verb("patch", service=given.service, image=given.image):
+            place = Place(given.region or None, given.endpoint_url or None, Path(given.out), None)
+            names = {name: getattr(given, name) for name in ("service", "image", "cluster", "author")}
+            path = self._session.patch(Path(given.out), place, **names)
+            remark = f"Have it approved: deploy approve {path} --key KEY --approver NAME --reason WHY ..."
+            display(render.Shown(f"Bundle {path}", remark=remark))
+
+    @arguments()
+    @option("--zone", required=True, help="the zone that is lost, e.g. eu-west-2a")
+    @option("--day", default="monday", help="day of the week")
+    @option("--begins", type=int, default=8, help="hour at which the drill begins")
+    @option("--hours", type=int, default=6, help="how long it lasts")
+    @option("--lost-at", type=int, default=10, help="hour at which the zone is lost")
+    @option("--timezone", default="Europe/London", help="IANA time zone of the hours")
+    @line_magic
+    def drill(self, line: str) -> None:
+        """In a sandbox: let a day's load pass over the applied plan, and lose a zone in the middle of it."""
+        given = self._arguments(self.drill, line)
+        with self._verb("drill", zone=given.zone, day=given.day):
+            self._session.require("drill")
+            from deploy.kernel import drill
+            from deploy.kernel.clock import SandboxClock
+
+            clock = self._session.clock()
+            if not isinstance(clock, SandboxClock):
+                raise KernelRefusal("%drill works on a sandbox only: start one with `deploy sandbox up`.")
+            day = drill.Drill(given.day, given.begins, given.hours, given.zone, given.lost_at, given.timezone)
+            handle = display(render.drill(day, [], None), display_id=True)
+            with told():
+                cloud = self._session.cloud(self._session.config, clock=clock)
+                services = self._session.services
+                hours = drill.run(
+                    cloud,
+                    clock,
+                    services,
+                    day,
+                    lambda so_far, lost: handle.update(render.drill(day, so_far, lost)),
+                )
+            self._note(hours=len(hours), short=sum(hour.short_samples for hour in hours))
 
     # What they share
 

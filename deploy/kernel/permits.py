@@ -188,9 +188,17 @@ def _adds(name: str, announced: Mapping[str, Any], parameters: Mapping[str, Any]
 def _differs(announced: Mapping[str, Any], parameters: Mapping[str, Any]) -> str | None:
     """A value that is not the step's; fields that the call takes over from the live resource are not compared."""
     for field, value in announced.items():
-        if field in parameters and not _same(parameters[field], value):
+        if field in parameters and not any(
+            _same(parameters[field], v) for v in (value, *_spelled(announced, field))
+        ):
             return f"its {field} is not the approved step's"
     return _container_differs(announced, parameters)
+
+
+def _spelled(announced: Mapping[str, Any], field: str) -> list[Any]:
+    """The field as an image's `$raw` spells it: a before-image keeps AWS's own spelling for the way back."""
+    raw = announced.get("$raw")
+    return [raw[field]] if isinstance(raw, Mapping) and field in raw else []
 
 
 def _same(given: Any, announced: Any) -> bool:

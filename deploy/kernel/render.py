@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from planner.units import usd_per_month
 
 if TYPE_CHECKING:
+    from deploy.drift import Drift
+    from deploy.kernel.drill import Hour
     from deploy.kernel.record import Line
     from deploy.model import Approval, ChangeSet, Check, Outcome
     from planner.documents import ConfigDocument
@@ -157,6 +159,33 @@ def progress(title: str, lines: Sequence[tuple[str, str]], counts: Sequence[Sequ
 
 def deployments(rows: Sequence[Sequence[Any]], remark: str = "") -> Shown:
     return table("Watch", "service|desired|running|pending|deployment|failed|reason", rows, remark)
+
+
+def drift(found: Sequence[Drift]) -> Shown:
+    if not found:
+        return Shown("Drift", remark="No drift: the live state is the approved one.", mood="good")
+    rows = [(d.resource_id, d.path, d.approved, d.live, d.terraform, d.who) for d in found]
+    return table(
+        "Drift", "resource|field|approved|live|Terraform|who", rows, f"{len(found)} fields differ.", "bad"
+    )
+
+
+def drill(day: Any, hours: Sequence[Hour], lost: int | None) -> Shown:
+    rows = [
+        (
+            f"{hour.at:%a %H:%M}",
+            hour.service,
+            hour.desired,
+            hour.running_least,
+            f"{hour.short_samples} of 12",
+            "not known" if hour.cpu_percent_most is None else f"{hour.cpu_percent_most:.0f} %",
+        )
+        for hour in hours
+    ]
+    ahead = f"Zone {day.zone} is lost at {day.lost_at}:00."
+    remark = ahead if lost is None else f"Zone {day.zone} is lost, and {lost} instances with it."
+    columns = "hour|service|desired, most|running, least|5-minute samples short of tasks|CPU used / reserved, most"
+    return table(f"Drill: {day.day} from {day.begins}:00 ({day.timezone})", columns, rows, remark)
 
 
 def history(lines: Sequence[Line], path: str, remark: str) -> Shown:

@@ -16,6 +16,7 @@ from deploy.kernel.refusals import KernelRefusal, WrongOrder
 from planner.terminal import UserError, explain
 
 if TYPE_CHECKING:
+    from deploy.drift import Drift
     from deploy.keys import Approver
     from deploy.model import Approval, ChangeSet, Check, Outcome
     from deploy.ports import Clock
@@ -41,6 +42,11 @@ GATES: dict[str, tuple[tuple[str, str], ...]] = {
     "rollback": (),
     "drift": (("plan", "there is nothing to compare with"),),
     "history": (),
+    "patch": (),
+    "drill": (
+        ("plan", "there are no services to watch"),
+        ("apply", "the plan that is rehearsed is not applied in the sandbox"),
+    ),
 }
 """For each verb: what must have succeeded before it for the present bundle, and what is missing without it."""
 
@@ -146,6 +152,39 @@ class Session:
         self._pass("diff", True)
         return changes
 
+    def drift(self) -> tuple[Drift, ...]:
+        """Where live is not as approved, and who changed it where CloudTrail tells."""
+        from deploy.drift import drift
+
+        self.require("drift")
+        with told():
+            return drift(self.config, self.cloud(self.config))
+
+    def patch(self, out: Path, place: Place, *, service: str, image: str, cluster: str, author: str) -> Path:
+        """Make the bundle of a new image for one service; one that is there is kept, as it may be approved."""
+        from deploy.aws import AwsCloud, Calls
+        from deploy.patch import patch
+        from deploy.session import CONFIG_NAME, read_bundle
+        from planner.documents import dump_config
+
+        path = out / CONFIG_NAME
+        if place.endpoint_url:
+            self._remember(place.endpoint_url)
+        with told():
+            if path.exists():
+                _require_patch_of(read_bundle(path), path, service, image)
+                return path
+            clock = self._hands.clock(place.endpoint_url)
+            boto = self._hands.boto_session(False, place.endpoint_url)
+            region = place.region or boto.region_name
+            if region is None:
+                raise KernelRefusal("Say the Region with --region or AWS_REGION. Nothing was done.")
+            cloud = AwsCloud(Calls(boto, region, place.endpoint_url, clock), cluster)
+            config = patch(cloud, service, image, author, clock.now())
+            out.mkdir(parents=True, exist_ok=True)
+            dump_config(config, path)
+        return path
+
     def diff_only(self, verb: str) -> ChangeSet:
         """Live against the bundle; a problem that stands in the way is a refusal."""
         from deploy.diff import diff
@@ -232,6 +271,11 @@ class Session:
 
     # What they stand on
 
+    @property
+    def services(self) -> list[str]:
+        """Names of the ECS services in the bundle."""
+        return [resource.name for resource in self.config.resources if resource.type == "service"]
+
     def go_to(self, place: Place) -> None:
         """Where a rollback goes that stands on its own, without a plan before it."""
         self.place = place
@@ -272,6 +316,14 @@ class Session:
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise KernelRefusal(f"--endpoint-url {endpoint_url!r} is not understood: write http://host:port.")
         self._hands.remember_endpoint(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
+
+
+def _require_patch_of(config: ConfigDocument, path: Path, service: str, image: str) -> None:
+    images = [r.request.get("$image") for r in config.resources if r.name == service and "$image" in r.request]
+    if images != [image]:
+        raise KernelRefusal(
+            f"{path} is another bundle than {service} with {image}: name another folder with --out."
+        )
 
 
 def approval_in(begin: Any) -> Any:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from deploy.kernel.operations import is_read_everywhere
@@ -98,8 +98,7 @@ def agrees(request: Request, wanted: Expected) -> bool:
     return _template(wanted.path).search(request.path) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What decides about a request, taken out of it once."""
 
     method: str
@@ -110,13 +109,20 @@ class Request:
     target: str | None
     actions: tuple[str, ...] | None
     """Every value of Action in the query string and a form body; None if the body cannot be read."""
-    signing_name: str | None
+    credential_scope: str
+    """Where a signature says for which service it is; "" without one."""
+
+    @property
+    def signing_name(self) -> str | None:
+        parts = self.credential_scope.partition("Credential=")[2] or self.credential_scope
+        named = parts.partition(",")[0].split("/")
+        return named[3] if len(named) >= 5 else None
 
 
 def read_request(method: str, url: str, headers: Mapping[str, Any], body: Any) -> Request:
     """Take apart an AWSRequest, an AWSPreparedRequest or anything with the same four fields."""
     parts = urlsplit(url)
-    query = parse_qs(parts.query, keep_blank_values=True)
+    query = parse_qs(parts.query, keep_blank_values=True) if parts.query else {}
     return Request(
         method=method.upper(),
         host=(parts.hostname or "").lower(),
@@ -125,7 +131,7 @@ def read_request(method: str, url: str, headers: Mapping[str, Any], body: Any) -
         query=query,
         target=_text(headers.get("X-Amz-Target")),
         actions=_actions(query, headers, body),
-        signing_name=_signing_name(query, _text(headers.get("Authorization"))),
+        credential_scope=(query.get("X-Amz-Credential") or [""])[0] or _text(headers.get("Authorization")) or "",
     )
 
 
@@ -160,14 +166,6 @@ def _actions(query: Mapping[str, list[str]], headers: Mapping[str, Any], body: A
         text = body if isinstance(body, str) else bytes(body).decode("latin-1")
         named += parse_qs(text, keep_blank_values=True).get("Action", [])
     return tuple(named)
-
-
-def _signing_name(query: Mapping[str, list[str]], authorization: str | None) -> str | None:
-    scope = (query.get("X-Amz-Credential") or [""])[0]
-    if authorization and "Credential=" in authorization:
-        scope = authorization.partition("Credential=")[2].partition(",")[0]
-    parts = scope.split("/")
-    return parts[3] if len(parts) >= 5 else None
 
 
 @lru_cache(maxsize=512)
