@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -27,6 +27,7 @@ from planner.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE, CpuUnits, MiB, v
 
 if TYPE_CHECKING:
     from planner.scaling import Outcome, Policy, Tuned
+    from planner.scaling.policies import ScheduledScaling
 
 FloatArray = NDArray[np.float64]
 CPU_METRIC: Final = "ECSServiceAverageCPUUtilization"
@@ -217,20 +218,37 @@ def choose_scaling(
 
 
 def with_least(policy: Policy, least: int) -> Policy:
-    """The policy with no minimum under `least`: one task is down while its instance or zone is."""
-    return replace(
-        policy,
-        min=max(policy.min, least),
-        max=max(policy.max, least),
-        scheduled=tuple(
-            replace(
-                action,
-                min=None if action.min is None else max(action.min, least),
-                max=None if action.max is None else max(action.max, least),
-            )
-            for action in policy.scheduled
-        ),
-    )
+    """The policy with no minimum under `least`: one task is down while its instance or zone is.
+
+    Scheduled actions that then change nothing are dropped, so that people see only those that matter.
+    """
+    raised = [
+        replace(
+            action,
+            min=None if action.min is None else max(action.min, least),
+            max=None if action.max is None else max(action.max, least),
+        )
+        for action in policy.scheduled
+    ]
+    minimum, maximum = max(policy.min, least), max(policy.max, least)
+    idle = all(a.min in (None, minimum) and a.max in (None, maximum) for a in raised)
+    scheduled = () if idle else tuple(_changing(raised))
+    return replace(policy, min=minimum, max=maximum, scheduled=scheduled)
+
+
+def _changing(actions: Sequence[ScheduledScaling]) -> list[ScheduledScaling]:
+    """Without actions that repeat the limits of the action before them on the same days."""
+    kept: list[ScheduledScaling] = []
+    for action in actions:
+        before = next((k for k in reversed(kept) if _days(k) == _days(action)), None)
+        if before is None or (before.min, before.max) != (action.min, action.max):
+            kept.append(action)
+    return kept
+
+
+def _days(action: ScheduledScaling) -> str:
+    """All of a cron expression but its minute and hour: the days on which it acts."""
+    return action.schedule.partition(" ")[2].partition(" ")[2] + action.timezone
 
 
 def _fixed_count(

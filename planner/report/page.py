@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,6 +165,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "dollars": lambda amount: f"${amount:,.0f}",
     "share": lambda value, digits=1: "not measured" if value is None else f"{value:.{digits}%}",
     "size": _task_size,
+    "spaced": lambda name: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removeprefix("ECSService")),
     "number": lambda value: f"{value:,.3g}",
     "instant": lambda moment: moment.strftime("%d %B %Y, %H:%M UTC").lstrip("0"),
 }

@@ -77,6 +77,20 @@ def test_no_minimum_of_a_policy_is_under_the_least() -> None:
     assert [(a.min, a.max) for a in raised.scheduled] == [(2, None), (None, 2)]
 
 
+def test_scheduled_actions_that_change_nothing_are_dropped() -> None:
+    day = [
+        ScheduledScaling(f"cron(0 {hour} ? * MON-FRI *)", min=m) for hour, m in ((0, 1), (7, 2), (9, 4), (12, 4))
+    ]
+    policy = Policy(task_vcpu=1, min=1, max=9, scheduled=tuple(day))
+
+    # 1 and 2 both become 2, and the second 4 repeats the first
+    assert [(a.schedule, a.min) for a in with_least(policy, 2).scheduled] == [
+        ("cron(0 0 ? * MON-FRI *)", 2),
+        ("cron(0 9 ? * MON-FRI *)", 4),
+    ]
+    assert with_least(policy, 4).scheduled == ()
+
+
 def test_coverage_is_judged_on_minutes_that_were_not_fitted() -> None:
     minutes = 14 * 1440
     grid = TimeGrid(START, minutes)
