@@ -28,8 +28,8 @@ from planner.units import Usd
 
 WORKERS: Final = 8
 """Calls in flight; each may hold 100,800 points, so memory does not grow with the estate."""
-ROWS_HELD: Final = 1_500_000
-"""Rows kept in memory before they are written, about 100 MB."""
+ROWS_HELD: Final = 1_000_000
+"""Rows kept in memory before they are written, about 60 MB."""
 REFUSALS_BEFORE_GIVING_UP: Final = 20
 """Refused metrics in a row, with none allowed yet, after which the rest is not asked for."""
 

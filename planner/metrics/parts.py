@@ -9,7 +9,7 @@ use the archive without this code.
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,37 +45,76 @@ class Place:
 
 def to_parquet(rows: Rows) -> bytes:
     """Rows, sorted by resource, as one Parquet file."""
-    values = {name: column for name, column in rows.values.items() if not np.isnan(column).all()}
-    table = pa.table(
-        {
-            "resource": pa.DictionaryArray.from_arrays(
-                pa.array(rows.resource.astype(np.int32)), pa.array(rows.names, pa.string())
-            ),
-            "period_s": pa.array(rows.period_s.astype(np.int32)),
-            "timestamp": pa.array(rows.timestamp_s * MILLISECONDS, _TIMESTAMP),
-            "observed_at": pa.array(rows.observed_s * MILLISECONDS, _TIMESTAMP),
-            **{name: pa.array(column, from_pandas=True) for name, column in sorted(values.items())},
-        }
-    )
-    chosen = {name: _smallest(table[name]) for name in values}
-    few = [name for name, encoding in chosen.items() if encoding == DICTIONARY]
-    encodings = dict.fromkeys(("period_s", "timestamp", "observed_at"), "DELTA_BINARY_PACKED")
-    encodings |= {name: encoding for name, encoding in chosen.items() if encoding != DICTIONARY}
-    sink = io.BytesIO()
-    groups, index = _groups(rows)
-    with pq.ParquetWriter(
-        sink,
-        table.schema,
-        compression="zstd",
-        use_dictionary=["resource", *few],
-        column_encoding=encodings,
-        write_statistics=False,
-        store_schema=False,
-    ) as writer:
+    present = [name for name, column in rows.values.items() if not np.isnan(column).all()]
+    writer = PartWriter(present)
+    writer.write(rows)
+    return writer.close()
+
+
+class PartWriter:
+    """Writes one part in pieces, each of later resources than the one before, so that a day of any size can
+    be merged in little memory."""
+
+    def __init__(self, statistics: Iterable[str]) -> None:
+        self._statistics = sorted(statistics)
+        self._sink = io.BytesIO()
+        self._writer: Any = None
+        self._index: dict[str, list[int]] = {}
+        self._groups = 0
+        self.newest_s = 0
+        """The newest observation written."""
+
+    def write(self, rows: Rows) -> None:
+        if not len(rows):
+            return
+        table = self._table(rows)
+        if self._writer is None:
+            self._writer = self._open(table)
+        groups, index = _groups(rows)
         for start, stop in groups:
-            writer.write_table(table.slice(start, stop - start), row_group_size=stop - start)
-        writer.add_key_value_metadata({INDEX_KEY: orjson.dumps(index).decode()})
-    return sink.getvalue()
+            self._writer.write_table(table.slice(start, stop - start), row_group_size=stop - start)
+        self._index |= {name: [place[0] + self._groups, *place[1:]] for name, place in index.items()}
+        self._groups += len(groups)
+        self.newest_s = max(self.newest_s, int(rows.observed_s.max()))
+
+    def close(self) -> bytes:
+        """The finished file. Raises ValueError where nothing was written."""
+        if self._writer is None:
+            raise ValueError("a part needs at least one row")
+        self._writer.add_key_value_metadata({INDEX_KEY: orjson.dumps(self._index).decode()})
+        self._writer.close()
+        return self._sink.getvalue()
+
+    def _table(self, rows: Rows) -> pa.Table:
+        absent = np.full(len(rows), np.nan)
+        return pa.table(
+            {
+                "resource": pa.DictionaryArray.from_arrays(
+                    pa.array(rows.resource.astype(np.int32)), pa.array(rows.names, pa.string())
+                ),
+                "period_s": pa.array(rows.period_s.astype(np.int32)),
+                "timestamp": pa.array(rows.timestamp_s * MILLISECONDS, _TIMESTAMP),
+                "observed_at": pa.array(rows.observed_s * MILLISECONDS, _TIMESTAMP),
+                **{
+                    name: pa.array(rows.values.get(name, absent), pa.float64(), from_pandas=True)
+                    for name in self._statistics
+                },
+            }
+        )
+
+    def _open(self, table: pa.Table) -> pq.ParquetWriter:
+        chosen = {name: _smallest(table[name]) for name in self._statistics}
+        encodings = dict.fromkeys(("period_s", "timestamp", "observed_at"), "DELTA_BINARY_PACKED")
+        encodings |= {name: encoding for name, encoding in chosen.items() if encoding != DICTIONARY}
+        return pq.ParquetWriter(
+            self._sink,
+            table.schema,
+            compression="zstd",
+            use_dictionary=["resource", *(n for n, encoding in chosen.items() if encoding == DICTIONARY)],
+            column_encoding=encodings,
+            write_statistics=False,
+            store_schema=False,
+        )
 
 
 def _smallest(column: Any) -> str:

@@ -12,8 +12,8 @@ readable; the merge rule of planner.metrics.blocks makes the order of events inv
 from __future__ import annotations
 
 import gzip
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -37,7 +37,7 @@ from planner.metrics.coverage import Held, StoreStatus, held_by, held_in, metric
 from planner.metrics.files import FileEntry, Files, digest, escape, unescape
 from planner.metrics.history import with_known_deployments
 from planner.metrics.manifest import Fetched, Manifest
-from planner.metrics.parts import Part, to_parquet
+from planner.metrics.parts import Part, PartWriter, to_parquet
 from planner.model import Estate
 from planner.terminal import BadInput
 from planner.units import SECONDS_PER_DAY
@@ -49,6 +49,8 @@ RETRIES: Final = 5
 """A compaction may remove a file between listing and opening it; the reader then lists again."""
 CACHED_ENTRIES: Final = 200_000
 """Index entries of opened parts kept in memory, about 40 MB."""
+ROWS_MERGED: Final = 300_000
+"""Rows held at once while parts are merged, about 20 MB."""
 PARTS_PER_DAY: Final = 4
 """More parts than this in one metric and day are merged by `compact`."""
 
@@ -141,16 +143,23 @@ class MetricStore:
         self._files.sweep()
         return merged
 
-    def _merge(self, folder: str, parts: Sequence[FileEntry]) -> int:
+    def _merge(self, folder: str, entries: Sequence[FileEntry]) -> int:
+        """One part in place of several, some resources at a time; returns how many parts there were."""
         try:
-            rows = concatenate([self._read_part(entry.path, None) for entry in parts])
+            parts = {entry.path: self._part(entry.path) for entry in entries}
+            writer = PartWriter({name for part in parts.values() for name in part.statistics})
+            for resources in _portions(parts.values()):
+                rows = concatenate(self._read_part(path, resources) for path in parts)
+                writer.write(without_superseded(rows))
         except FileNotFoundError:
             return 0  # another compaction was faster
-        path = self._put(folder, without_superseded(rows))
-        for entry in parts:
-            if entry.path != path:
+        content = writer.close()
+        merged = f"{folder}/{writer.newest_s:012}-{digest(content)}.parquet"
+        self._files.write(merged, content)
+        for entry in entries:
+            if entry.path != merged:
                 self._files.delete(entry.path)
-        return len(parts)
+        return len(entries)
 
     def _compact_manifest(self, cluster: str) -> None:
         entries = self._files.entries(_fetched(cluster))
@@ -316,6 +325,23 @@ class MetricStore:
         low = f"day={_date(first)}" if first is not None else ""
         high = f"day={_date(last)}" if last is not None else "day=~"
         return [name for name in names if low <= name <= high]
+
+
+def _portions(parts: Iterable[Part]) -> Iterator[list[str]]:
+    """All resources of some parts in order, as many at a time as have about ROWS_MERGED rows."""
+    rows: Counter[str] = Counter()
+    for part in parts:
+        rows.update({resource: place[2] for resource, place in part.index.items()})
+    portion: list[str] = []
+    held = 0
+    for resource in sorted(rows):
+        if portion and held + rows[resource] > ROWS_MERGED:
+            yield portion
+            portion, held = [], 0
+        portion.append(resource)
+        held += rows[resource]
+    if portion:
+        yield portion
 
 
 def _again(read: Callable[[], T]) -> T:

@@ -313,3 +313,22 @@ def test_an_archive_in_s3_works_as_one_on_disk(monkeypatch: pytest.MonkeyPatch) 
         assert len([key for key in keys if key.endswith(".parquet")]) == 1
     finally:
         server.stop()
+
+
+def test_a_day_merged_in_portions_is_one_part_with_the_same_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("planner.metrics.store.ROWS_MERGED", 250)
+    store = MetricStore(tmp_path)
+    for first in (0, 5, 3):
+        some = [points([float(n)] * 100, resource=f"service/s{n}") for n in range(first, first + 5)]
+        store.append("prod", together(*some), observed_at=NOON + first * timedelta(hours=1))
+    before = read(store)
+
+    store.compact("prod", before=NOON + 400 * DAY)
+
+    assert len(list(tmp_path.rglob("*.parquet"))) == 1
+    pd.testing.assert_frame_equal(read(store), before)
+    pd.testing.assert_frame_equal(
+        read(store, resource="service/s4"), before[before["resource"] == "service/s4"].reset_index(drop=True)
+    )
