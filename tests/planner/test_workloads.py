@@ -65,16 +65,11 @@ def test_unmeasured_minutes_neither_keep_nor_break_the_objective() -> None:
 
 
 def test_no_minimum_of_a_policy_is_under_the_least() -> None:
-    policy = Policy(
-        task_vcpu=1,
-        min=1,
-        max=1,
-        scheduled=(ScheduledScaling("cron(0 7 * * ? *)", min=1), ScheduledScaling("rate(1 day)", max=1)),
-    )
-    raised = with_least(policy, 2)
+    morning, night = ScheduledScaling("cron(0 7 * * ? *)", min=3), ScheduledScaling("cron(0 19 * * ? *)", min=1)
+    raised = with_least(Policy(task_vcpu=1, min=1, max=1, scheduled=(morning, night)), 2)
 
     assert (raised.min, raised.max) == (2, 2)
-    assert [(a.min, a.max) for a in raised.scheduled] == [(2, None), (None, 2)]
+    assert [a.min for a in raised.scheduled] == [3, 2]
 
 
 def test_scheduled_actions_that_change_nothing_are_dropped() -> None:
