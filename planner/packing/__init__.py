@@ -9,11 +9,18 @@ from planner.packing.problem import PackedInstances, Packing, PackingProblem, Pr
 from planner.packing.strategy import Strategy, StrategyError, parse_strategy
 
 if TYPE_CHECKING:
+    from planner.packing.alternatives import Alternative, near_optimal
+    from planner.packing.certificate import Certificate, explain
+    from planner.packing.ecs_fit import DeploymentRoom, EcsFleet, deployment_room, ecs_fleet
     from planner.packing.placement import EcsScheduler, Placed
     from planner.packing.replay import Placement, place
-    from planner.packing.solve import pack
+    from planner.packing.solve import pack, pack_many
 
 __all__ = [
+    "Alternative",
+    "Certificate",
+    "DeploymentRoom",
+    "EcsFleet",
     "EcsScheduler",
     "PackedInstances",
     "Packing",
@@ -24,13 +31,27 @@ __all__ = [
     "Strategy",
     "StrategyError",
     "Unplaced",
+    "deployment_room",
+    "ecs_fleet",
+    "explain",
+    "near_optimal",
     "pack",
+    "pack_many",
     "parse_strategy",
     "place",
 ]
 
 # Modules that need numba or HiGHS load when one of their names is first used.
 _HEAVY = {
+    "Alternative": "alternatives",
+    "near_optimal": "alternatives",
+    "DeploymentRoom": "ecs_fit",
+    "EcsFleet": "ecs_fit",
+    "deployment_room": "ecs_fit",
+    "ecs_fleet": "ecs_fit",
+    "Certificate": "certificate",
+    "explain": "certificate",
+    "pack_many": "solve",
     "EcsScheduler": "placement",
     "Placed": "placement",
     "Placement": "replay",

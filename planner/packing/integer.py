@@ -31,12 +31,20 @@ class ZoneFleet:
 
 
 def pack_zone(
-    state: Generated, demand: Any, stock: Any, goal: float, deadline: Deadline, seed: int, attempts: int = 4
+    state: Generated,
+    demand: Any,
+    stock: Any,
+    goal: float,
+    deadline: Deadline,
+    seed: int,
+    attempts: int = 4,
+    known: Fleet | None = None,
 ) -> ZoneFleet:
-    """The cheapest fleet found for `demand` (tasks a shape); ends early at a cost of `goal`."""
+    """The cheapest fleet found for `demand` (tasks a shape); ends early at a cost of `goal`. `known` is a
+    whole fleet for the demand to start from."""
     shapes = state.pricing.shapes.with_limits(stock)
-    best = ZoneFleet({}, demand.copy())
-    best_key = (best.missing, 0.0)
+    best = ZoneFleet(known or {}, np.zeros_like(demand) if known else demand.copy())
+    best_key = (best.missing, fleet_cost(best.fleet, shapes))
     worth = state.worth()
     for number, (batch, rounds) in enumerate(_ATTEMPTS[:attempts]):
         if number and (deadline.passed() or shapes.count > _MOST_SHAPES_FOR_MORE):
@@ -49,7 +57,7 @@ def pack_zone(
             seed=seed * len(_ATTEMPTS) + number, good_enough=goal,
         )  # fmt: skip
         key = (int(left.sum()), fleet_cost(fleet, shapes))
-        if number == 0 or key < best_key:
+        if key < best_key:
             best, best_key = ZoneFleet(fleet, left), key
         if best.missing == 0 and best_key[1] <= goal * (1.0 + 1e-12):
             break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
@@ -16,7 +16,7 @@ from planner.packing.clock import Clock, Deadline
 from planner.packing.generate import Generated, generate
 from planner.packing.greedy import Fleet
 from planner.packing.integer import pack_zone
-from planner.packing.problem import Packing, PackingProblem, Unplaced
+from planner.packing.problem import Packing, PackingProblem, ProblemError, Unplaced
 from planner.packing.shapes import UNLIMITED, Shapes, allowed_types, build_shapes, unplaceable
 from planner.packing.type_choice import choose_types
 from planner.packing.zones import zone_demand
@@ -83,6 +83,7 @@ class _Task:
     def solve(self, tick: Callable[[], None]) -> Packing:
         state = generate(self.shapes, self.total, self.deadline.share(0.5), on_round=tick)
         proved: Fraction | None = None
+        first_fleet: Fleet | None = None
         if self.problem.max_types is not None and len(self.shapes.offers) > self.problem.max_types:
             first_zone = self.shapes.demand(self.demand.places[0])
             chosen = choose_types(
@@ -91,12 +92,16 @@ class _Task:
             )  # fmt: skip
             if chosen is None:
                 return nothing_placed(self._no_choice())
-            state, proved = chosen.generated, chosen.bound
+            state, proved, first_fleet = chosen.generated, chosen.bound, chosen.fleet
         tick()
-        fleets = self._fleets(state, proved or state.bound, tick)
+        fleets = self._fleets(state, proved or state.bound, first_fleet, tick)
+        if self.problem.spare_instances:
+            add_spares(fleets, state.pricing.shapes, self.problem)
         return checked(self.problem, self._packing(state, proved, fleets))
 
-    def _fleets(self, state: Generated, bound: Fraction, tick: Callable[[], None]) -> list[Fleet]:
+    def _fleets(
+        self, state: Generated, bound: Fraction, first: Fleet | None, tick: Callable[[], None]
+    ) -> list[Fleet]:
         shapes = state.pricing.shapes
         stock = shapes.limits.copy()
         fleets: list[Fleet] = []
@@ -109,13 +114,19 @@ class _Task:
             if known is None or (stock < UNLIMITED).any():
                 share = np.where(stock < UNLIMITED, -(-stock // zones_left), stock)
                 known = pack_zone(
-                    state, demand, share, goal, self.deadline.share(1.0 / zones_left), self.seed
+                    state,
+                    demand,
+                    share,
+                    goal,
+                    self.deadline.share(1.0 / zones_left),
+                    self.seed,
+                    known=first if zone == 0 else None,
                 ).fleet
                 solved[demand.tobytes()] = known
             for (t, _), count in known.items():
                 if stock[t] < UNLIMITED:
                     stock[t] -= count
-            fleets.append(known)
+            fleets.append(dict(known))
             tick()
         return fleets
 
@@ -136,7 +147,8 @@ class _Task:
         return Packing(
             status=status,
             usd_per_hour=UsdPerHour(float(cost)),
-            lower_bound_usd_per_hour=UsdPerHour(floor_to_float(bound)),
+            # At the optimum both are one number, and are told as one.
+            lower_bound_usd_per_hour=UsdPerHour(float(cost) if bound == cost else floor_to_float(bound)),
             gap=float(cost / bound - 1) if bound else 0.0,
             instances=instances,
             unplaced=tuple(unplaced),
@@ -181,5 +193,56 @@ class _Task:
         )
 
 
+def add_spares(fleets: list[Fleet], shapes: Shapes, problem: PackingProblem) -> None:
+    """Add empty instances, each able to take over the tasks of any one instance; zones take turns.
+
+    Where max_types is used up, the spare is of a type of the fleet. Raises ProblemError where no type is large
+    enough.
+    """
+    lines = [(t, pattern) for fleet in fleets for t, pattern in fleet]
+    used = {t for t, _ in lines}
+    is_full = problem.max_types is not None and len(used) >= problem.max_types
+    loads = [sum((shapes.needs[i] * n for i, n in pattern), start=0) for _, pattern in lines]
+    held = sorted({i for _, pattern in lines for i, _ in pattern})
+    options = [
+        t
+        for t in (used if is_full else range(len(shapes.offers)))
+        if shapes.fits[held, t].all() and all((load <= shapes.rooms[t]).all() for load in loads)
+        if shapes.limits[t] >= UNLIMITED
+    ]
+    if not options:
+        raise ProblemError(
+            "no instance type can take over every instance of the fleet: leave spare_instances out or allow "
+            "larger types"
+        )
+    spare = min(options, key=lambda t: (shapes.exact_prices[t], t))
+    for number in range(problem.spare_instances):
+        fleet = fleets[number % len(fleets)]
+        fleet[spare, ()] = fleet.get((spare, ()), 0) + 1
+
+
 def nothing_placed(unplaced: tuple[Unplaced, ...]) -> Packing:
     return Packing("nothing_placed", UsdPerHour(0.0), UsdPerHour(0.0), 0.0, (), unplaced)
+
+
+def pack_many(
+    problems: Sequence[PackingProblem],
+    *,
+    time_limit: Seconds = DEFAULT_TIME_LIMIT,
+    seed: int = 0,
+    clock: Clock | None = None,
+    gap_goal: float = 0.005,
+    on_progress: Progress | None = None,
+) -> tuple[Packing, ...]:
+    """Pack many problems, e.g. the hours of a week; equal ones are solved once. `time_limit` is for each;
+    `on_progress` is called with 1.0 after each."""
+    known: dict[str, Packing] = {}
+    found = []
+    for problem in problems:
+        key = repr(problem)
+        if key not in known:
+            known[key] = pack(problem, time_limit=time_limit, seed=seed, clock=clock, gap_goal=gap_goal)
+        found.append(known[key])
+        if on_progress is not None:
+            on_progress(1.0)
+    return tuple(found)

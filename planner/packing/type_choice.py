@@ -10,21 +10,22 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, zip_longest
 from typing import Any, Final
 
 import numpy as np
 
 from planner.packing.clock import Deadline
 from planner.packing.generate import Generated, generate
-from planner.packing.greedy import fleet_cost, greedy_fleet
+from planner.packing.greedy import Fleet, fleet_cost, greedy_fleet
 from planner.packing.integer import pack_zone
 from planner.packing.repack import improve
 from planner.packing.shapes import Shapes
 
 _MOST_CHOICES: Final = 60_000
-_QUICK_TRIALS: Final = 200
-_FULL_TRIALS: Final = 12
+_QUICK_TRIALS: Final = 120
+_TRIALS: Final = 16
+_MANY_INSTANCES: Final = 200
 _SAFETY: Final = 1e-9
 """Taken off each bound relative to its size: far more than the rounding of a few float products."""
 
@@ -130,6 +131,8 @@ class Chosen:
     generated: Generated
     bound: Fraction
     """Holds for every fleet of at most K types."""
+    fleet: Fleet | None
+    """A fleet for the first zone, where one was made."""
 
 
 def choose_types(
@@ -142,28 +145,58 @@ def choose_types(
     per_usd = float(unlimited.pricing.scale.per_usd)
     choices.learn(unlimited.duals / per_usd, unlimited.worth_at_most / per_usd)
     choices.outside = max(choices.outside, float(unlimited.bound) * (1.0 - _SAFETY))
-    ranked = np.argsort(choices.bounds, kind="stable")[:_QUICK_TRIALS].tolist()
-    quick = sorted((_quick_cost(shapes, zone_demand, unlimited, choices.sets[c], seed), c) for c in ranked)
-    best: tuple[float, Generated, Shapes] | None = None
-    for number, (_, c) in enumerate(quick[:_FULL_TRIALS]):
-        if best is not None and deadline.passed():
+    candidates = _candidates(choices, zone_demand, unlimited, seed)
+    trials: list[_Trial] = []
+    for number, c in enumerate(candidates[:_TRIALS]):
+        if trials and deadline.passed():
             break
-        chosen = shapes.only(np.unique(choices.sets[c]))
-        slot = deadline.share(1.0 / (2 + _FULL_TRIALS - number))
-        state = generate(chosen, demand, slot.share(0.6), max_rounds=200)
-        choices.close(c, float(state.bound) * (1.0 - _SAFETY))
-        packed = pack_zone(state, zone_demand, chosen.limits, 0.0, slot, seed, attempts=1)
-        cost = fleet_cost(packed.fleet, chosen) if packed.missing == 0 else math.inf
-        if best is None or cost < best[0]:
-            best = (cost, state, chosen)
-    assert best is not None  # there is at least one choice
+        trials.append(_trial(choices, c, zone_demand, deadline.share(0.7 / (_TRIALS - number)), seed))
+    best = min(trials, key=lambda trial: (trial.estimate, len(trial.shapes.offers)))
     share_of_all = float(demand.sum()) / max(1.0, float(zone_demand.sum()))
-    _raise_bound(choices, best[0] * share_of_all, deadline)
-    return Chosen(best[2], best[1], max(Fraction(choices.least), unlimited.bound))
+    _raise_bound(choices, best.estimate * share_of_all, deadline)
+    bound = max(Fraction(choices.least), unlimited.bound)
+    return Chosen(best.shapes, best.state, bound, best.fleet)
 
 
-def _quick_cost(shapes: Shapes, demand: Any, unlimited: Generated, chosen: Any, seed: int) -> float:
-    some = shapes.only(np.unique(chosen))
+@dataclass(frozen=True)
+class _Trial:
+    estimate: float
+    """USD per hour of one zone."""
+    shapes: Shapes
+    state: Generated
+    fleet: Fleet | None
+
+
+def _candidates(choices: TypeChoices, zone_demand: Any, unlimited: Generated, seed: int) -> list[int]:
+    """Choices worth a trial: those of the types that the unlimited answer spends most on, and those whose
+    quick fleet is the cheapest, in turns."""
+    quick_first = np.argsort(choices.bounds, kind="stable")[:_QUICK_TRIALS].tolist()
+    quick = sorted((_quick_cost(choices, zone_demand, unlimited, c, seed), c) for c in quick_first)
+    spent = np.zeros(len(choices.shapes.offers))
+    for (t, _), count in zip(unlimited.master.columns, unlimited.master.counts, strict=False):
+        spent[t] += count * choices.shapes.prices[t]
+    leading = np.sort(np.argsort(-spent, kind="stable")[: max(6, choices.sets.shape[1])])
+    by_spending = np.flatnonzero(np.isin(choices.sets, leading).all(axis=1))
+    order = by_spending[np.argsort(-spent[choices.sets[by_spending]].sum(axis=1), kind="stable")].tolist()
+    turns = [c for pair in zip_longest((c for _, c in quick), order) for c in pair if c is not None]
+    return list(dict.fromkeys(turns))
+
+
+def _trial(choices: TypeChoices, c: int, zone_demand: Any, deadline: Deadline, seed: int) -> _Trial:
+    """Solve one choice: a whole fleet where instances are few and roundings matter, else the linear program."""
+    chosen = choices.shapes.only(np.unique(choices.sets[c]))
+    state = generate(chosen, choices.demand, deadline.share(0.6), max_rounds=60)
+    choices.close(c, float(state.bound) * (1.0 - _SAFETY))
+    share = float(zone_demand.sum()) / max(1.0, float(choices.demand.sum()))
+    if sum(state.first_fleet.values()) * share > _MANY_INSTANCES:
+        return _Trial(state.master.cost * share, chosen, state, None)
+    packed = pack_zone(state, zone_demand, chosen.limits, 0.0, deadline, seed, attempts=1)
+    cost = fleet_cost(packed.fleet, chosen) if packed.missing == 0 else math.inf
+    return _Trial(cost, chosen, state, packed.fleet)
+
+
+def _quick_cost(choices: TypeChoices, demand: Any, unlimited: Generated, c: int, seed: int) -> float:
+    some = choices.shapes.only(np.unique(choices.sets[c]))
     worth = unlimited.worth()
     fleet, left = greedy_fleet(some, demand, worth)
     if left.any():

@@ -96,9 +96,10 @@ def _relaxations(problem: PackingProblem) -> list[tuple[str, PackingProblem]]:
 
 
 def _rule_cost(rule: str, packing: Packing, without: Packing) -> RuleCost:
+    # A fleet that keeps the rule is allowed without it too, so no rule costs less than nothing.
     return RuleCost(
         rule,
-        UsdPerHour(packing.usd_per_hour - without.usd_per_hour),
+        UsdPerHour(max(0.0, packing.usd_per_hour - without.usd_per_hour)),
         UsdPerHour(max(0.0, packing.lower_bound_usd_per_hour - without.usd_per_hour)),
         UsdPerHour(max(0.0, packing.usd_per_hour - without.lower_bound_usd_per_hour)),
     )
