@@ -240,8 +240,8 @@ def _show(comparison: Comparison, into: Any) -> None:
     out.print(
         f"Staff at {rate:g} USD an hour; hours and days are assumptions, so set your own with --staff-hours."
     )
-    if (bare := comparison.cheapest_without_staff) is not None:
-        out.print(f"Without staff the cheapest is {bare.title}.")
+    if (least_billed := comparison.cheapest_without_staff) is not None:
+        out.print(f"Without staff the cheapest is {least_billed.title}.")
     for e in comparison.evaluations:
         out.print(f"[bold]{escape(e.title)}[/bold]")
         for rejection in e.refused:
