@@ -12,6 +12,7 @@ help: ## Show what each target does
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@$(BIN)/deploy kernel install --sys-prefix
 	@touch $@
 
 .PHONY: install
