@@ -14,6 +14,7 @@ import pandas as pd
 from planner.demand.notices import Notice, UnusableSeries
 
 NOTED_GAPS = 0.02
+LONG_GAP_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,15 @@ def to_grid(
         )
     if as_of is not None and stale > max(2 * period, pd.Timedelta(hours=1)):
         notices.append(Notice("stale-data", f"the last point comes {span_text(stale.floor('min'))} before as_of"))
+    longest = int(np.argmax(np.diff(index.asi8))) if len(index) > 1 else 0
+    if len(index) > 1 and index[longest + 1] - index[longest] > pd.Timedelta(days=LONG_GAP_DAYS):
+        notices.append(
+            Notice(
+                "gaps",
+                f"nothing was seen for {(index[longest + 1] - index[longest]).days} days before "
+                f"{index[longest + 1].isoformat()}",
+            )
+        )
     recent = np.asarray(index >= index[-1] - pd.Timedelta(days=memory_days))
     index, values = index[recent], values[recent]
     wall = wall_steps(index, step, timezone)

@@ -28,6 +28,7 @@ GOOD_FIT = 0.6
 REACH = 1.5
 """Capacity may be extrapolated this far above the highest load that was seen, no further."""
 RESAMPLES = 60
+RESAMPLED_ROWS = 600
 
 
 class ScaleOn(StrEnum):
@@ -164,25 +165,35 @@ def _unfit(table: pd.DataFrame) -> str | None:
 
 def _huber(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Intercept (not below 0) and slope by Huber's M-estimator."""
-    import statsmodels.api as sm
-
     if not np.ptp(y):
         return float(y[0]), 0.0
-    intercept, slope = sm.RLM(y, sm.add_constant(x), M=sm.robust.norms.HuberT()).fit().params
+    intercept, slope = _robust(np.column_stack([np.ones_like(x), x]), y)
     if intercept >= 0:
         return float(intercept), float(slope)
-    return 0.0, float(sm.RLM(y, x, M=sm.robust.norms.HuberT()).fit().params[0])
+    return 0.0, float(_robust(x[:, None], y)[0])
+
+
+def _robust(columns: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Coefficients by statsmodels' RLM; plain least squares where they already fit to rounding."""
+    from statsmodels.robust.norms import HuberT
+    from statsmodels.robust.robust_linear_model import RLM
+
+    plain, *_ = np.linalg.lstsq(columns, y, rcond=None)
+    if np.median(np.abs(y - columns @ plain)) <= 1e-9 * np.ptp(y):
+        return np.asarray(plain)
+    return np.asarray(RLM(y, columns, M=HuberT()).fit(maxiter=30).params)
 
 
 def _resampled(table: pd.DataFrame, seed: int) -> np.ndarray:
     """(RESAMPLES, 2) lines fitted to whole days drawn with replacement; hours where days are too few."""
     day = table["timestamp"].dt.floor("1D" if table["timestamp"].dt.floor("1D").nunique() >= 5 else "1h")
-    blocks = [block for _, block in table.groupby(day)[["requests", "cpu"]]]
+    blocks = [block.to_numpy() for _, block in table.groupby(day)[["requests", "cpu"]]]
     rng = np.random.default_rng(seed)
     lines = []
     for _ in range(RESAMPLES):
-        drawn = pd.concat([blocks[i] for i in rng.integers(0, len(blocks), len(blocks))]).to_numpy()
-        lines.append(_huber(drawn[:: max(1, len(drawn) // 2000), 0], drawn[:: max(1, len(drawn) // 2000), 1]))
+        drawn = np.concatenate([blocks[i] for i in rng.integers(0, len(blocks), len(blocks))])
+        drawn = drawn[:: max(1, len(drawn) // RESAMPLED_ROWS)]
+        lines.append(_huber(drawn[:, 0], drawn[:, 1]))
     return np.array(lines)
 
 

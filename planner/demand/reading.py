@@ -60,6 +60,7 @@ def read_series(path: Path) -> LoadedSeries:
     return LoadedSeries(series, (*notices, *zone_notices))
 
 
+FIRST_YEAR, LAST_YEAR = 1900, 2200
 _EMPTY = {"", "nan", "null", "none", "na", "n/a", "-"}
 
 
@@ -106,6 +107,8 @@ def _timestamps(texts: pd.Series, path: Path) -> tuple[pd.Series, list[Notice]]:
             "write them like 2026-03-01T12:00:00Z"
         )
     offsets = texts.str.extract(r"(Z|[+-]\d{2}:?\d{2})$", flags=re.IGNORECASE)[0].fillna("none").str.upper()
+    beyond = (stamps.dt.year < FIRST_YEAR) | (stamps.dt.year > LAST_YEAR)
+    stamps = stamps.where(~beyond)  # counts as unreadable
     kinds = sorted(offsets[stamps.notna()].unique())
     if len(kinds) > 1:
         shown = ", ".join(str(kind) for kind in kinds[:4])

@@ -47,7 +47,7 @@ def quantile_name(quantile: float) -> str:
 
 def hour_of_week(timestamps: pd.DatetimeIndex, timezone: str) -> np.ndarray:
     local = timestamps.tz_convert(timezone)
-    return np.asarray(local.dayofweek * 24 + local.hour)
+    return np.asarray(local.day_of_week * 24 + local.hour)
 
 
 def weekly_quantiles(

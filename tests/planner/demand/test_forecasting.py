@@ -58,7 +58,8 @@ def test_p90_and_p99_hold_about_as_often_as_they_say() -> None:
     p90, p99 = np.mean(np.array(held), axis=(0, 2))
     # 25 days of 96 independent steps: the standard error of p90 is sqrt(0.09 / 2400) = 0.6 %
     assert 0.87 <= p90 <= 0.93
-    assert 0.98 <= p99 <= 0.998
+    # the far tail is widened for jumps that this calm series never makes, so p99 holds more often here
+    assert 0.985 <= p99 < 1
 
 
 @pytest.mark.parametrize("hour", [0, 6, 13])
@@ -187,6 +188,7 @@ def test_a_year_missing_in_the_middle_leaves_the_newest_part() -> None:
 
     result = forecast(series, DAY, QUARTER)
 
+    assert "gaps" in names(result)
     # Mondays to Fridays now have a mean of 300, weekends 150; the old level was a third of it.
     assert result.frame["p50"].mean() > 120
 
