@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from botocore.awsrequest import AWSPreparedRequest, HeadersDict
+
 from deploy.kernel.refusals import GuardTampered
 
 
@@ -69,19 +71,18 @@ def sending(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _frozen(request: Any) -> Any:
     """The request, or a copy of it, whose method, URL and headers answer the same each time they are read."""
-    from botocore.awsrequest import AWSPreparedRequest, HeadersDict
-
-    if (type(request), type(request.headers)) == (AWSPreparedRequest, HeadersDict) and not vars(
-        request
-    ).keys() - _PARTS:
+    headers: Any = request.headers
+    is_plain = type(request) is AWSPreparedRequest and type(headers) is HeadersDict
+    if is_plain and len(vars(request)) == PARTS:
         return request
-    headers: Any = HeadersDict({str(name): _plain(value) for name, value in request.headers.items()})
+    headers = HeadersDict({str(name): _plain(value) for name, value in headers.items()})
     return AWSPreparedRequest(
         str(request.method), str(request.url), headers, request.body, request.stream_output, request.context
     )
 
 
-_PARTS = frozenset({"method", "url", "headers", "body", "stream_output", "context"})
+PARTS = 6
+"""Attributes of an AWSPreparedRequest: method, url, headers, body, stream_output, context."""
 
 
 def _plain(value: Any) -> str | int:

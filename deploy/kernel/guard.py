@@ -208,7 +208,7 @@ def _decider(
             judge(answer, asked, None)
             if answer == [True]:
                 here().sending += 1
-                if not is_aws_host(asked.host):
+                if (asked.host, asked.port) not in addresses and not is_aws_host(asked.host):
                     remember_endpoint(asked.host, asked.port)
 
     def on_sent(_answer: list[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # The DNS suffixes of botocore's partitions.json, dual stack included, with the console and function URLs.
 _AWS_HOST = re.compile(
@@ -22,6 +23,7 @@ _AWS_BYTES = re.compile(
 )
 
 
+@lru_cache(maxsize=256)
 def is_aws_host(host: str) -> bool:
     return _AWS_HOST.search(host.lower()) is not None
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -109,30 +110,39 @@ class Request(NamedTuple):
     target: str | None
     actions: tuple[str, ...] | None
     """Every value of Action in the query string and a form body; None if the body cannot be read."""
-    credential_scope: str
-    """Where a signature says for which service it is; "" without one."""
+    headers: Mapping[str, Any]
 
     @property
     def signing_name(self) -> str | None:
-        parts = self.credential_scope.partition("Credential=")[2] or self.credential_scope
+        """For which service the signature says it is; None without one."""
+        scope = (self.query.get("X-Amz-Credential") or [""])[0] or _text(self.headers.get("Authorization")) or ""
+        parts = scope.partition("Credential=")[2] or scope
         named = parts.partition(",")[0].split("/")
         return named[3] if len(named) >= 5 else None
 
 
 def read_request(method: str, url: str, headers: Mapping[str, Any], body: Any) -> Request:
     """Take apart an AWSRequest, an AWSPreparedRequest or anything with the same four fields."""
-    parts = urlsplit(url)
-    query = parse_qs(parts.query, keep_blank_values=True) if parts.query else {}
+    host, port, path, query = _place(url)
     return Request(
         method=method.upper(),
-        host=(parts.hostname or "").lower(),
-        port=parts.port or (443 if parts.scheme == "https" else 80),
-        path=parts.path or "/",
+        host=host,
+        port=port,
+        path=path,
         query=query,
         target=_text(headers.get("X-Amz-Target")),
         actions=_actions(query, headers, body),
-        credential_scope=(query.get("X-Amz-Credential") or [""])[0] or _text(headers.get("Authorization")) or "",
+        headers=headers,
     )
+
+
+@lru_cache(maxsize=1024)
+def _place(url: str) -> tuple[str, int, str, Mapping[str, list[str]]]:
+    """Host, port, path and query of a URL."""
+    parts = urlsplit(url)
+    query = parse_qs(parts.query, keep_blank_values=True) if parts.query else {}
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return (parts.hostname or "").lower(), port, parts.path or "/", MappingProxyType(query)
 
 
 def is_read_request(request: Request, signing_name: str | None) -> bool:
@@ -160,12 +170,19 @@ def _actions(query: Mapping[str, list[str]], headers: Mapping[str, Any], body: A
     named = list(query.get("Action", ()))
     if isinstance(body, Mapping):  # a query request before it is prepared
         named += [str(body["Action"])] if "Action" in body else []
-    elif _FORM in (_text(headers.get("Content-Type")) or "") and body is not None:
+    elif body and _may_be_form(body) and _FORM in (_text(headers.get("Content-Type")) or ""):
         if not isinstance(body, bytes | bytearray | str):
             return None
         text = body if isinstance(body, str) else bytes(body).decode("latin-1")
         named += parse_qs(text, keep_blank_values=True).get("Action", [])
     return tuple(named)
+
+
+def _may_be_form(body: Any) -> bool:
+    """Whether it could name an Action: a form has an equals sign, most JSON has none."""
+    if type(body) is bytes:
+        return b"=" in body
+    return "=" in body if type(body) is str else True
 
 
 @lru_cache(maxsize=512)

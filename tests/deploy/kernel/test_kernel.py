@@ -163,7 +163,7 @@ def test_the_runbook_in_order_applies_verifies_and_takes_back(shell: Kernel, rea
     assert "ecs:UpdateService" in ready.writes()
     assert "none is NG" in shell.run("%verify").shown
     assert "SUCCESSFUL" in shell.run("%watch").shown
-    assert "Nothing to do" in shell.run("%drift").shown
+    assert "No drift" in shell.run("%drift").shown
 
     taken_back = shell.run("%rollback")
     assert taken_back.status == "ok", taken_back.message
