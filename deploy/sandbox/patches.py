@@ -5,6 +5,8 @@ moto is pinned to one version in pyproject.toml; tests/deploy/sandbox/test_patch
 
 from __future__ import annotations
 
+from typing import Any
+
 from deploy.sandbox.world import ACCOUNT_ID, World
 
 
@@ -25,10 +27,31 @@ def warm_up(service: str, world: World) -> None:
     """
     from moto.backends import get_backend
 
+    if service == "cloudformation":
+        patch_cloudformation()
     regions = get_backend(service)[ACCOUNT_ID]  # type: ignore[call-overload]
     if world.region in regions:
         regions[world.region]
     seed_moto(f"{world.seed} {service}")
+
+
+def patch_cloudformation() -> None:
+    """Let stacks make ECS and Application Auto Scaling resources in the sandbox's own services."""
+    from moto.cloudformation import parsing
+
+    from deploy.sandbox.cloudformation import RESOURCES, with_dependents
+
+    for resource in RESOURCES:
+        parsing.get_model_map()[resource.type_name] = resource
+        parsing.get_name_type_map()[resource.type_name] = resource.name_property
+    original = parsing.ResourceMap.build_resource_diff
+    if original.__name__ == "diff_with_dependents":
+        return
+
+    def diff_with_dependents(self: Any, other_template: Any, parameters: Any = None) -> Any:
+        return with_dependents(original(self, other_template, parameters), self._template, other_template)
+
+    parsing.ResourceMap.build_resource_diff = diff_with_dependents  # type: ignore[method-assign]
 
 
 def seed_moto(seed: str) -> None:

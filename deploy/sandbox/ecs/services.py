@@ -246,6 +246,14 @@ class Services:
         self.ecs.rollouts.wake(cluster, service)
         return {"service": self.described(cluster, service)}
 
+    def remove_at_once(self, arn: str) -> None:
+        """Delete a service and stop its tasks without waiting, for a stack that is deleted."""
+        service = self.find(arn, None)
+        cluster = self.ecs.cluster(service.cluster)
+        service.status, service.desired = "INACTIVE", 0
+        for task in cluster.tasks_of(service):
+            self.ecs.tasks.stop(cluster, task, "ServiceSchedulerInitiated", "service deleted", at_once=True)
+
     # read
 
     def describe_services(self, given: Document) -> Document:
