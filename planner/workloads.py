@@ -123,7 +123,8 @@ def grid_of(usage: pd.DataFrame, as_of: datetime) -> TimeGrid:
 def by_minute(rows: pd.DataFrame, column: str, grid: TimeGrid) -> FloatArray:
     """One service's column on the grid; a row of five minutes holds for each of its minutes, gaps are NaN."""
     values = np.full(grid.minutes, np.nan)
-    at = ((rows["timestamp"] - pd.Timestamp(grid.start)) // pd.Timedelta(minutes=1)).to_numpy(dtype=np.int64)
+    since = (rows["timestamp"] - pd.Timestamp(grid.start)) // pd.Timedelta(minutes=1)
+    at: NDArray[np.int64] = np.asarray(since, np.int64)
     held = rows[column].to_numpy(dtype=np.float64)
     lengths = np.maximum(_published_minutes(at), rows["period_s"].to_numpy(dtype=np.int64) // SECONDS_PER_MINUTE)
     for offset in reversed(range(int(lengths.max(initial=1)))):

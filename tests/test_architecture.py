@@ -58,9 +58,7 @@ def test_only_planner_aws_touches_aws_the_clock_and_the_environment(path: Path) 
 
 
 def clock_reads(path: Path) -> list[str]:
-    calls = (
-        node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)
-    )
+    calls = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
     attributes = (call.func for call in calls if isinstance(call.func, ast.Attribute))
     return [a.attr for a in attributes if a.attr in {"now", "utcnow", "today", "getenv"}]
 
