@@ -24,15 +24,14 @@ from planner.scaling.lanes import (
     block_state,
     group_state,
     needed_tasks,
+    overflows,
     shape,
     unlaned,
 )
 from planner.scaling.policies import CapacityBasis, CapacityProvider, CooldownFrom, Policy
 from planner.scaling.replay import checked_demand, simulate, ticks_per_minute
-from planner.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE
+from planner.units import MINUTES_PER_DAY, MINUTES_PER_HOUR, SECONDS_PER_MINUTE
 
-DAY_MINUTES: Final = 24 * MINUTES_PER_HOUR
-"""int16 counters of a block are emptied every day of the replay, long before they can overflow."""
 STREAK: Final = 1_000
 
 
@@ -85,7 +84,8 @@ def replay_batch(
     is raised to count the minutes that only just do not violate.
     """
     demand = checked_demand(demand_vcpu)
-    result = _empty(policies, -(-len(demand) // DAY_MINUTES))
+    known = demand[~np.isnan(demand)]
+    result = _empty(policies, -(-len(demand) // MINUTES_PER_DAY), float(known.max(initial=0.0)))
     if floor is not None and any(p.scheduled or p.predictive or unlaned(p) for p in policies):
         raise ValueError("a floor needs policies that fit the lanes and have no schedule of their own")
     groups: dict[Hashable, list[int]] = {}
@@ -110,7 +110,7 @@ def _lanes() -> int:
     return LANES
 
 
-def _empty(policies: Sequence[Policy], days: int) -> Batch:
+def _empty(policies: Sequence[Policy], days: int, peak_vcpu: float) -> Batch:
     count = len(policies)
     return Batch(
         np.zeros((days, count), np.int64),
@@ -120,7 +120,7 @@ def _empty(policies: Sequence[Policy], days: int) -> Batch:
         np.zeros(count, np.int64),
         np.zeros(count, np.int64),
         np.full(count, np.nan),
-        tuple(unlaned(policy) for policy in policies),
+        tuple(unlaned(policy) or overflows(policy, peak_vcpu) for policy in policies),
     )
 
 
@@ -135,7 +135,7 @@ def _by_reference(
     index: int,
 ) -> None:
     outcome = simulate(demand, start, policy, utilisation=utilisation, history_vcpu=history)
-    seen, days = outcome.trajectory, range(0, len(demand), DAY_MINUTES)
+    seen, days = outcome.trajectory, range(0, len(demand), MINUTES_PER_DAY)
     parts = ticks_per_minute(policy)
     result.ticks_per_hour[index] = parts * MINUTES_PER_HOUR
     task_ticks = np.rint(seen.tasks * parts).astype(np.int64)
@@ -160,17 +160,33 @@ def _run_block(shared: Shared, policies: list[Policy], result: Batch, indices: l
         if provider is None
         else _group_turn(shared, policies, provider, state, numbers, published)
     )
+    ticks, day_ticks = len(shared.load), MINUTES_PER_DAY * shared.ticks_per_minute
+    firsts = range(0, ticks, day_ticks)
+    counts = np.zeros((len(firsts), len(counted()), lanes), np.int16)
+    task_ticks = np.zeros((len(firsts), lanes), np.int32)
+    instance_ticks = np.zeros((len(firsts), lanes), np.int32)
+    rows = state.reshape(-1, lanes)
+    for day, first in enumerate(firsts):
+        turn(first, min(first + day_ticks, ticks), task_ticks[day], instance_ticks[day])
+        counts[day] = rows[counted()]
+        rows[counted()] = 0
+        rows[kernels.HIGH : kernels.LOW + 1] = np.minimum(rows[kernels.HIGH : kernels.LOW + 1], STREAK)
+    used = slice(len(indices))
     result.ticks_per_hour[indices] = shared.ticks_per_minute * MINUTES_PER_HOUR
-    ticks, day_ticks = len(shared.load), DAY_MINUTES * shared.ticks_per_minute
-    instance_minutes = np.zeros(lanes, np.int64)
-    for day, first in enumerate(range(0, ticks, day_ticks)):
-        task_ticks, instance_ticks = aligned(lanes, np.int32), aligned(lanes, np.int32)
-        turn(first, min(first + day_ticks, ticks), task_ticks, instance_ticks)
-        result.task_ticks_by_day[day, indices] = task_ticks[: len(indices)]
-        instance_minutes += instance_ticks
-        _empty_counters(state.reshape(-1, lanes), result, day, indices)
+    result.task_ticks_by_day[:, indices] = task_ticks[:, used]
+    result.violations_by_day[:, indices] = counts[:, 0, used]
+    result.strained_by_day[:, indices] = counts[:, 1, used]
+    result.scale_outs[indices] = counts[:, 2, used].sum(axis=0, dtype=np.int64)
+    result.scale_ins[indices] = counts[:, 3, used].sum(axis=0, dtype=np.int64)
     if provider is not None:
-        result.instance_hours[indices] = instance_minutes[: len(indices)] / MINUTES_PER_HOUR
+        result.instance_hours[indices] = instance_ticks[:, used].sum(axis=0, dtype=np.int64) / MINUTES_PER_HOUR
+
+
+def counted() -> list[int]:
+    """Rows of a block that count up; they are emptied every day, long before int16 could overflow."""
+    from planner.scaling import kernels
+
+    return [kernels.VIOLATIONS, kernels.STRAINS, kernels.OUTS, kernels.INS]
 
 
 Turn = Callable[[int, int, NDArray[np.int32], NDArray[np.int32]], None]
@@ -203,7 +219,7 @@ def _group_turn(
     numbers: FloatArray,
     published: NDArray[np.int16],
 ) -> Turn:
-    from planner.scaling import group_kernels, kernels
+    from planner.scaling import kernels
 
     lanes, tracking = kernels.LANES, policies[0].target_tracking[0]
     shares = group_state(policies, state, numbers)
@@ -213,7 +229,7 @@ def _group_turn(
     measured = aligned(2 * late * lanes, np.int16)
 
     def turn(first: int, last: int, task_ticks: NDArray[np.int32], instance_ticks: NDArray[np.int32]) -> None:
-        group_kernels.run_block_on_instances(  # type: ignore[call-arg]
+        kernels.run_block_on_instances(  # type: ignore[call-arg]
             first, last, *shared.per_tick(), state, numbers, shares, published, booting, measured,
             task_ticks, instance_ticks, tracking.capacity_basis is CapacityBasis.DESIRED,
             tracking.metric_ceiling_percent is not None, tracking.cooldown_from is CooldownFrom.FULFILMENT,
@@ -222,16 +238,3 @@ def _group_turn(
         )  # fmt: skip
 
     return turn
-
-
-def _empty_counters(rows: NDArray[np.int16], result: Batch, day: int, indices: list[int]) -> None:
-    from planner.scaling import kernels
-
-    used = len(indices)
-    result.violations_by_day[day, indices] = rows[kernels.VIOLATIONS, :used]
-    result.scale_outs[indices] += rows[kernels.OUTS, :used]
-    result.scale_ins[indices] += rows[kernels.INS, :used]
-    result.strained_by_day[day, indices] = rows[kernels.STRAINS, :used]
-    rows[[kernels.VIOLATIONS, kernels.STRAINS, kernels.OUTS, kernels.INS]] = 0
-    streaks = [kernels.HIGH, kernels.LOW]
-    rows[streaks] = np.minimum(rows[streaks], STREAK)

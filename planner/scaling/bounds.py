@@ -16,11 +16,10 @@ from planner.scaling import schedule
 from planner.scaling.policies import Policy, PredictiveScaling
 from planner.scaling.proposals import metric_scale
 from planner.scaling.rounding import whole
-from planner.units import HOURS_PER_WEEK, MINUTES_PER_HOUR, SECONDS_PER_MINUTE
+from planner.units import HOURS_PER_DAY, HOURS_PER_WEEK, MINUTES_PER_HOUR, SECONDS_PER_MINUTE
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-HOURS_PER_DAY = 24
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,19 +19,21 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.scaling.batch import DAY_MINUTES, replay_batch
+from planner.scaling.batch import replay_batch
 from planner.scaling.bounds import as_utc
-from planner.scaling.floors import DAYS_PER_WEEK, Calendar, Levels, Shape, levels, schedule
+from planner.scaling.documents import LOW_ALARM_S
+from planner.scaling.floors import Calendar, Levels, Shape, levels, schedule
 from planner.scaling.policies import CPU, HIGH_RESOLUTION_SUFFIX, Policy, TargetTracking
 from planner.scaling.replay import checked_demand
 from planner.scaling.rounding import whole
-from planner.units import HOURS_PER_WEEK
+from planner.units import DAYS_PER_WEEK, HOURS_PER_WEEK, MINUTES_PER_DAY, SECONDS_PER_MINUTE
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-TARGETS: Final = (24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, 68, 72, 76, 80)
-IN_COOLDOWNS: Final = (300, 900)
+TARGETS: Final = (24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, 68, 72, 76, 80, 90)
+IN_COOLDOWNS: Final = (60, 300, 600, 900)
+"""Together 64 candidates, one block of lanes."""
 MARGINS: Final = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2.0, 2.4)
 QUANTILES: Final = (0.95, 0.99)
 STRAIN: Final = 0.06
@@ -125,7 +127,7 @@ def tune(
     demand = checked_demand(demand_vcpu)
     if not 0 < slo <= 1:
         raise ValueError(f"the objective must be above 0 and at most 1, not {slo:g}")
-    if (~np.isnan(demand)).sum() < MINIMUM_DAYS * DAY_MINUTES:
+    if (~np.isnan(demand)).sum() < MINIMUM_DAYS * MINUTES_PER_DAY:
         raise ValueError(f"at least {MINIMUM_DAYS} days of known demand are needed to choose thresholds")
     problem = _Problem(demand, as_utc(start), task_vcpu, slo, utilisation, ZoneInfo(timezone), maximum_tasks)
     over = problem.over_the_limit()
@@ -183,10 +185,10 @@ class _Problem:
             target_tracking=(
                 TargetTracking(
                     float(target),
-                    CPU if period_s == 60 else CPU + HIGH_RESOLUTION_SUFFIX,
+                    CPU if period_s == SECONDS_PER_MINUTE else CPU + HIGH_RESOLUTION_SUFFIX,
                     scale_in_cooldown_s=in_cooldown_s,  # type: ignore[arg-type]
                     period_s=period_s,
-                    low_datapoints=15 * 60 // period_s,
+                    low_datapoints=LOW_ALARM_S // period_s,
                 ),
             ),
         )
@@ -206,7 +208,7 @@ class _Problem:
             hours.append(batch.task_hours_by_day)
             violations.append(batch.violations_by_day)
             advance(1 / len(sources))
-        days = range(0, len(self.demand), DAY_MINUTES)
+        days = range(0, len(self.demand), MINUTES_PER_DAY)
         return _Candidates(
             base * len(sources),
             [source for source in sources for _ in base],
@@ -234,8 +236,8 @@ class _Problem:
         return np.clip(tasks, 1, self.limit).astype(np.int64)
 
     def choose(self, found: _Candidates, usd_per_task_hour: float | None, seed: int) -> Tuned | Infeasible:
-        budget = (1 - self.slo) * DAYS_PER_WEEK * DAY_MINUTES
-        cost = found.hours.sum(axis=0) * DAY_MINUTES * DAYS_PER_WEEK / len(self.demand)
+        budget = (1 - self.slo) * DAYS_PER_WEEK * MINUTES_PER_DAY
+        cost = found.hours.sum(axis=0) * MINUTES_PER_DAY * DAYS_PER_WEEK / len(self.demand)
         safe = weekly_bound(found.strained, found.judged) <= budget
         attainment = 1 - found.violations.sum(axis=0) / found.judged.sum()
         points = [self._point(found, i, cost, attainment, safe) for i in range(len(cost))]
@@ -312,7 +314,7 @@ class _Problem:
         usd_per_task_hour: float | None,
         seed: int,
     ) -> Tuned:
-        misses = drawn_weeks(found.violations[:, best], seed) / (DAYS_PER_WEEK * DAY_MINUTES)
+        misses = drawn_weeks(found.violations[:, best], seed) / (DAYS_PER_WEEK * MINUTES_PER_DAY)
         weeks = drawn_weeks(found.hours[:, best], seed)
         alone = any(safe[i] for i, (level, _) in enumerate(found.sources) if level is None)
         level, margin = found.sources[best]
@@ -365,7 +367,7 @@ def weekly_bound(violations: IntArray, judged: IntArray) -> FloatArray:
 
     `violations` has shape (days, candidates); days with gaps count by their known share.
     """
-    count = float(judged.sum()) / DAY_MINUTES
+    count = float(judged.sum()) / MINUTES_PER_DAY
     if count == 0:
         return np.full(violations.shape[1], np.inf)
     mean = (violations.sum(axis=0) + BURST_MINUTES * BURSTS_ADDED) / (count + 1)

@@ -15,10 +15,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.units import SECONDS_PER_MINUTE
+from planner.units import HOURS_PER_YEAR, MINUTES_PER_HOUR, SECONDS_PER_MINUTE
 
 FloatArray = NDArray[np.float64]
-MAXIMUM_MINUTES: Final = 20 * 366 * 24 * 60
+MAXIMUM_MINUTES: Final = 20 * HOURS_PER_YEAR * MINUTES_PER_HOUR
 """A time span above twenty years is a broken timestamp, not demand."""
 
 

@@ -17,13 +17,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.scaling.bounds import HOURS_PER_DAY
 from planner.scaling.policies import ScheduledScaling
-from planner.units import MINUTES_PER_HOUR
+from planner.units import DAYS_PER_WEEK, HOURS_PER_DAY, MINUTES_PER_DAY, MINUTES_PER_HOUR
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-DAYS_PER_WEEK: Final = 7
 SATURDAY: Final = 5
 
 
@@ -62,7 +60,7 @@ class Calendar:
         first = moments[0].replace(hour=0, minute=0, second=0, microsecond=0) if moments else start
         since = np.array([(m - first) // timedelta(minutes=1) for m in moments], np.int64)
         local = (since[:, None] + np.arange(quarter)).ravel()[:minutes]
-        day = local // (HOURS_PER_DAY * MINUTES_PER_HOUR)
+        day = local // MINUTES_PER_DAY
         return cls(day, local // MINUTES_PER_HOUR % HOURS_PER_DAY, (first.weekday() + day) % DAYS_PER_WEEK)
 
     def kind(self, shape: Shape) -> IntArray:

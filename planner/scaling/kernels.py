@@ -1,4 +1,7 @@
-"""The service loop for 64 policies at once, compiled with numba; equal to the reference in every count.
+"""Both loops for 64 policies at once, compiled with numba; equal to the reference in every count.
+
+One module on purpose: numba's cache notices only changes of the file a compiled function stands in, so a
+constant or helper imported from elsewhere could leave stale machine code behind, silently wrong.
 
 State is one int16 block of ROWS x LANES with constant strides, so that the compiler sees that rows do not
 alias and turns each loop over lanes into vector code; demand meets targets in float64, everything after is
@@ -13,7 +16,7 @@ import numpy as np
 
 LANES = 64
 MOST = 30_000.0
-"""Larger counts are cut here; no service has so many tasks, and int16 holds it."""
+"""int16 holds it, and no service has so many tasks; lanes.overflows keeps larger demand away."""
 NEVER = 32_767
 TOLERANCE = 1e-6  # planner.scaling.rounding.TOLERANCE; numba needs it as a global of this module
 
@@ -27,8 +30,8 @@ PLACED, INSTANCES, SIZE, WARM_LEFT, GROUP_HIGH, GROUP_LOW, OCCUPIED, UNFULFILLED
 GROUP_MINIMUM, GROUP_MAXIMUM, STEP_LEAST, STEP_MOST, WARM_TICKS = 33, 34, 35, 36, 37
 ROWS = 38
 # Rows of the float64 block
-PER_TARGET, PER_LOW, WANTED, WANTED_LOW, CEILING, CEILING_LOW, GROUP_TARGET = 0, 1, 2, 3, 4, 5, 6
-FLOAT_ROWS = 7
+PER_TARGET, PER_LOW, WANTED, CEILING, CEILING_LOW, GROUP_TARGET = 0, 1, 2, 3, 4, 5
+FLOAT_ROWS = 6
 
 # Rows of the float32 block, exact for whole numbers below 2 ** 24
 PER_INSTANCE, INVERSE, ROUNDING, OUT_A, OUT_B = 0, 1, 2, 3, 4
@@ -62,22 +65,18 @@ def tasks_at_target(load, s, f, measured, capped):  # type: ignore[no-untyped-de
     """Whole tasks at which the load sits at the target, and above which it is below the low alarm."""
     if capped:
         for i in range(LANES):
-            running = np.float64(measured[i])
-            wanted, most = load * f[PER_TARGET * LANES + i], running * f[CEILING * LANES + i]
-            low, most_low = load * f[PER_LOW * LANES + i], running * f[CEILING_LOW * LANES + i]
-            wanted = np.ceil((wanted if wanted < most else most) - TOLERANCE)
-            low = np.floor((low if low < most_low else most_low) + TOLERANCE)
-            f[WANTED * LANES + i] = wanted if wanted < MOST else MOST
-            f[WANTED_LOW * LANES + i] = low if low < MOST else MOST
+            wanted = load * f[PER_TARGET * LANES + i]
+            most = np.float64(measured[i]) * f[CEILING * LANES + i]
+            s[NEEDED * LANES + i] = np.int16(np.ceil((wanted if wanted < most else most) - TOLERANCE))
+        for i in range(LANES):
+            wanted = load * f[PER_LOW * LANES + i]
+            most = np.float64(measured[i]) * f[CEILING_LOW * LANES + i]
+            s[NEEDED_LOW * LANES + i] = np.int16((wanted if wanted < most else most) + TOLERANCE)
     else:
         for i in range(LANES):
-            wanted = np.ceil(load * f[PER_TARGET * LANES + i] - TOLERANCE)
-            low = np.floor(load * f[PER_LOW * LANES + i] + TOLERANCE)
-            f[WANTED * LANES + i] = wanted if wanted < MOST else MOST
-            f[WANTED_LOW * LANES + i] = low if low < MOST else MOST
-    for i in range(LANES):
-        s[NEEDED * LANES + i] = np.int16(f[WANTED * LANES + i])
-        s[NEEDED_LOW * LANES + i] = np.int16(f[WANTED_LOW * LANES + i])
+            s[NEEDED * LANES + i] = np.int16(np.ceil(load * f[PER_TARGET * LANES + i] - TOLERANCE))
+        for i in range(LANES):
+            s[NEEDED_LOW * LANES + i] = np.int16(load * f[PER_LOW * LANES + i] + TOLERANCE)
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -139,7 +138,7 @@ def proportions(load, s, f, measured, capped):  # type: ignore[no-untyped-def]
         limit = running * f[CEILING * LANES + i]
         needed = limit if ((needed > limit) & capped) else needed
         scaled = np.ceil(start * needed / running - TOLERANCE)
-        same = f[WANTED * LANES + i]
+        same = np.float64(s[NEEDED * LANES + i])
         wanted = scaled if start != running else same
         f[WANTED * LANES + i] = wanted if wanted < MOST else MOST
     for i in range(LANES):
@@ -264,3 +263,167 @@ def run_block(  # type: ignore[no-untyped-def]
         else:
             part = tick % ticks_per_minute
             judge_minute(s, publish, task_ticks, needed[tick], strained[tick], part, ticks_per_minute)
+
+
+# Managed scaling below the service: bin packing, so that tasks sit on ceil(tasks / room) instances, no warm
+# pool, and tasks that start within one tick. `lanes.unlaned` names what is left to the reference.
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def hold_cooldown(s):  # type: ignore[no-untyped-def]
+    """A cooldown that starts at fulfilment keeps its length (and one tick to lose) while tasks are missing."""
+    for i in range(LANES):
+        waits, left, length = s[UNFULFILLED * LANES + i], s[OUT_LEFT * LANES + i], s[OUT_TICKS * LANES + i]
+        running, desired = s[PLACED * LANES + i], s[DESIRED * LANES + i]
+        s[OUT_LEFT * LANES + i] = np.int16(length + ONE) if waits > ZERO else left
+        s[UNFULFILLED * LANES + i] = ZERO if running >= desired else waits
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def place_tasks(s, g, booting):  # type: ignore[no-untyped-def]
+    """Register booted instances, stop surplus tasks, place waiting ones where there is room."""
+    for i in range(LANES):
+        running, booted = s[INSTANCES * LANES + i], booting[i]
+        s[INSTANCES * LANES + i] = np.int16(running + booted)
+        booting[i] = ZERO
+    for i in range(LANES):
+        room = np.float32(s[INSTANCES * LANES + i]) * g[PER_INSTANCE * LANES + i]
+        desired, placed = np.float32(s[DESIRED * LANES + i]), np.float32(s[PLACED * LANES + i])
+        room = room if room > placed else placed
+        fits = desired if desired < room else room
+        g[OUT_A * LANES + i] = fits
+        g[OUT_B * LANES + i] = np.floor((fits + g[ROUNDING * LANES + i]) * g[INVERSE * LANES + i])
+    for i in range(LANES):
+        s[PLACED * LANES + i] = np.int16(g[OUT_A * LANES + i])
+        s[OCCUPIED * LANES + i] = np.int16(g[OUT_B * LANES + i])
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def measure_group(s, g, f, measured, whole_target):  # type: ignore[no-untyped-def]
+    """M of this tick for a later one: ceil(desired / tasks per instance), and the same over the target."""
+    for i in range(LANES):
+        desired = np.float32(s[DESIRED * LANES + i])
+        g[OUT_A * LANES + i] = np.floor((desired + g[ROUNDING * LANES + i]) * g[INVERSE * LANES + i])
+    if whole_target:
+        for i in range(LANES):
+            measured[i] = np.int16(g[OUT_A * LANES + i])
+        for i in range(LANES):
+            measured[LANES + i] = measured[i]
+    else:
+        for i in range(LANES):
+            wanted = np.float64(g[OUT_A * LANES + i]) * f[GROUP_TARGET * LANES + i]
+            most = np.ceil(wanted - TOLERANCE)
+            least = np.floor(wanted + TOLERANCE)
+            g[OUT_A * LANES + i] = np.float32(most if most < MOST else MOST)
+            g[OUT_B * LANES + i] = np.float32(least if least < MOST else MOST)
+        for i in range(LANES):
+            measured[i] = np.int16(g[OUT_A * LANES + i])
+        for i in range(LANES):
+            measured[LANES + i] = np.int16(g[OUT_B * LANES + i])
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def move_group(s, booting, measured, high_points, low_points):  # type: ignore[no-untyped-def]
+    """Launch what is missing, or let empty instances go, on an earlier tick's measurement."""
+    for i in range(LANES):
+        wanted, below = measured[i], measured[LANES + i]
+        running, size, placed_on = s[INSTANCES * LANES + i], s[SIZE * LANES + i], s[OCCUPIED * LANES + i]
+        high, low, warm = s[GROUP_HIGH * LANES + i], s[GROUP_LOW * LANES + i], s[WARM_LEFT * LANES + i]
+        minimum, maximum = s[GROUP_MINIMUM * LANES + i], s[GROUP_MAXIMUM * LANES + i]
+        least, most, warm_ticks = s[STEP_LEAST * LANES + i], s[STEP_MOST * LANES + i], s[WARM_TICKS * LANES + i]
+        launched = booting[i]
+        more_high, more_low, cooler = np.int16(high + ONE), np.int16(low + ONE), np.int16(warm - ONE)
+        high = more_high if wanted > running else ZERO
+        low = more_low if below < running else ZERO
+        high = high if high < np.int16(1000) else np.int16(1000)
+        low = low if low < np.int16(1000) else np.int16(1000)
+        warm = cooler if warm > ZERO else ZERO
+        out = high >= high_points
+        low = ZERO if out else low
+        missing = np.int16(wanted - size)
+        step = missing if missing > least else least
+        step = step if step < most else most
+        room = np.int16(maximum - size)
+        step = step if step < room else room
+        launch = out & (warm == ZERO) & (missing > ZERO) & (step > ZERO)
+        step = step if launch else ZERO
+        keep = wanted if wanted > minimum else minimum
+        spare = np.int16(running - keep)
+        empty = np.int16(running - placed_on)
+        half = np.int16(np.int16(running - ONE) >> 1)
+        half = half if half > ONE else ONE
+        leaving = spare if spare < empty else empty
+        leaving = leaving if leaving < half else half
+        leaves = (low >= low_points) & (leaving > ZERO)
+        leaving = leaving if leaves else ZERO
+        s[GROUP_HIGH * LANES + i] = high
+        s[GROUP_LOW * LANES + i] = low
+        s[WARM_LEFT * LANES + i] = warm_ticks if launch else warm
+        s[INSTANCES * LANES + i] = np.int16(running - leaving)
+        s[SIZE * LANES + i] = np.int16(np.int16(size + step) - leaving)
+        booting[i] = np.int16(launched + step)
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def run_placed(s):  # type: ignore[no-untyped-def]
+    """`run_tasks_next_tick` for placed tasks."""
+    for i in range(LANES):
+        placed, before = s[PLACED * LANES + i], s[BEFORE * LANES + i]
+        s[RUNNING * LANES + i] = placed if placed < before else before
+        s[BEFORE * LANES + i] = placed
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def judge_group(s, publish, task_ticks, instance_ticks, needed, strained):  # type: ignore[no-untyped-def]
+    """`judge`, paying placed tasks and launched instances."""
+    for i in range(LANES):
+        running = s[RUNNING * LANES + i]
+        violations, strains = s[VIOLATIONS * LANES + i], s[STRAINS * LANES + i]
+        publish[i] = running
+        s[VIOLATIONS * LANES + i] = np.int16(violations + ONE) if needed > running else violations
+        s[STRAINS * LANES + i] = np.int16(strains + ONE) if strained > running else strains
+    for i in range(LANES):
+        task_ticks[i] += s[PLACED * LANES + i]
+    for i in range(LANES):
+        instance_ticks[i] += s[SIZE * LANES + i]
+
+
+@numba.njit(cache=True, nogil=True)
+def run_block_on_instances(  # type: ignore[no-untyped-def]
+    first, last, load, new_points, source, high_points, low_points, needed, strained, low, high, changed,
+    deploying, s, f, g, published, booting, measured, task_ticks, instance_ticks, divides, capped,
+    fulfils, whole_target, group_high_points, group_low_points,
+):  # fmt: skip
+    """`run_block` with managed scaling below it; a tick is a minute and tasks start within one tick.
+
+    `booting` is a ring with one row a tick of boot time; `measured` a ring of row pairs (M over the target,
+    rounded up and down) with one pair a minute of delay.
+    """
+    rows = published.shape[0] // LANES
+    boot_rows = booting.shape[0] // LANES
+    late = measured.shape[0] // (2 * LANES)
+    for tick in range(first, last):
+        if fulfils:
+            hold_cooldown(s)
+        if changed[tick] != 0:
+            apply_bounds(s, low[tick], high[tick], deploying[tick])
+        at = source[tick]
+        running = published[at : at + LANES]
+        tasks_at_target(load[tick], s, f, running, capped)
+        high_needed = high_points[tick]
+        low_needed = low_points[tick] if deploying[tick] == 0 else np.int16(NEVER)
+        differs = call_alarms(s, running, new_points[tick], high_needed, low_needed)
+        if divides and differs != ZERO:
+            proportions(load[tick], s, f, running, capped)
+        move_desired(s, high_needed)
+        slot = (tick % boot_rows) * LANES
+        boot = booting[slot : slot + LANES]
+        place_tasks(s, g, boot)
+        pair = (tick % late) * 2 * LANES
+        earlier = measured[pair : pair + 2 * LANES]
+        if tick >= late:
+            move_group(s, boot, earlier, group_high_points, group_low_points)
+        measure_group(s, g, f, earlier, whole_target)
+        run_placed(s)
+        to = (tick % rows) * LANES
+        judge_group(s, published[to : to + LANES], task_ticks, instance_ticks, needed[tick], strained[tick])

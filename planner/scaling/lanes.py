@@ -45,6 +45,15 @@ def unlaned(policy: Policy) -> str | None:
     return _unlaned_service(policy)
 
 
+def overflows(policy: Policy, peak_vcpu: float) -> str | None:
+    """Why the counts of this demand would not fit a lane, or None."""
+    tracking = policy.target_tracking[0]
+    per_low = metric_scale(tracking.metric, policy) / tracking.target / tracking.low_alarm_factor
+    if peak_vcpu * per_low >= most():
+        return f"its demand needs more than {most():,.0f} tasks"
+    return None
+
+
 def unlaned_provider(policy: Policy, provider: CapacityProvider) -> str | None:
     """The same for what stands below the service."""
     if provider.placement is not Placement.BINPACK or provider.reservation != "needed_over_running":
@@ -165,19 +174,20 @@ class Shared:
         shared = bool(policy.scheduled or policy.predictive)
         low = bounds.minimum if shared else np.zeros(len(demand), np.int64)
         low = low if floor is None else np.asarray(floor, np.int64)
-        high = bounds.maximum if shared else np.full(len(demand), int(_most()))
-        edges = [np.diff(low, prepend=-1), np.diff(high, prepend=-1), np.diff(bounds.deploying, prepend=False)]
+        high = bounds.maximum if shared else np.full(len(demand), int(most()))
+        needed = needed_tasks(demand, policy.task_vcpu * utilisation)
+        strained = needed_tasks(demand * (1 + strain), policy.task_vcpu * utilisation) if strain else needed
         return cls(
             load=np.where(newest >= 0, load[newest], 0.0),
             new_points=real.astype(np.int16),
             source=np.where(newest >= 0, newest % rows, 0) * LANES,
             high_points=_points(present, tracking.high_datapoints),
             low_points=_points(present, tracking.low_datapoints),
-            needed=np.repeat(needed_tasks(demand, policy.task_vcpu * utilisation), parts),
-            strained=np.repeat(needed_tasks(demand * (1 + strain), policy.task_vcpu * utilisation), parts),
+            needed=np.repeat(needed, parts),
+            strained=np.repeat(strained, parts),
             low=np.repeat(low, parts).astype(np.int16),
             high=np.repeat(high, parts).astype(np.int16),
-            changed=_on_minutes(np.any([edge != 0 for edge in edges], axis=0), parts),
+            changed=_changes(parts, low, high, bounds.deploying),
             deploying=np.repeat(bounds.deploying, parts).astype(np.uint8),
             initial_minimum=int(bounds.minimum[0]) if shared else int(low[0]),
             initial_maximum=int(bounds.maximum[0]) if shared else int(high[0]),
@@ -188,21 +198,27 @@ class Shared:
         )
 
 
-def _most() -> float:
+def most() -> float:
     from planner.scaling.kernels import MOST
 
     return MOST
 
 
-def _on_minutes(changed: NDArray[np.bool_], parts: int) -> NDArray[np.uint8]:
-    ticks = np.zeros(len(changed) * parts, np.uint8)
-    ticks[::parts] = changed
+def _changes(parts: int, *series: NDArray[Any]) -> NDArray[np.uint8]:
+    """Ticks at which any of the series (one value a minute) changes, and the first."""
+    ticks = np.zeros(len(series[0]) * parts, np.uint8)
+    ticks[0] = 1
+    for values in series:
+        ticks[parts::parts] |= values[1:] != values[:-1]
     return ticks
 
 
 def needed_tasks(demand: FloatArray, vcpu_per_task: float) -> NDArray[np.int16]:
-    tasks = np.ceil(np.nan_to_num(demand) / vcpu_per_task - TOLERANCE)
-    return np.minimum(tasks, _most()).astype(np.int16)
+    tasks = demand / vcpu_per_task
+    tasks -= TOLERANCE
+    np.ceil(tasks, out=tasks)
+    np.minimum(tasks, most(), out=tasks)
+    return np.nan_to_num(tasks, copy=False).astype(np.int16)
 
 
 def _published(load: FloatArray, late: int) -> tuple[IntArray, NDArray[np.bool_], NDArray[np.bool_]]:
@@ -210,14 +226,16 @@ def _published(load: FloatArray, late: int) -> tuple[IntArray, NDArray[np.bool_]
 
     The third is the arrivals' presence with the quiet datapoints of before the replay in front.
     """
-    ticks = len(load)
+    ticks, shift = len(load), min(late + 1, len(load))
     known = ~np.isnan(load)
-    index = np.where(known, np.arange(ticks), -1)
-    latest = np.maximum.accumulate(index) if ticks else index
-    shift = late + 1
-    newest = np.concatenate([np.full(min(shift, ticks), -1), latest[: max(0, ticks - shift)]])
-    real = np.concatenate([np.zeros(min(shift, ticks), bool), known[: max(0, ticks - shift)]])
-    present = np.concatenate([np.ones(min(shift, ticks), bool), known[: max(0, ticks - shift)]])
+    newest = np.arange(-shift, ticks - shift, dtype=np.int64)
+    newest[:shift] = -1
+    real = np.zeros(ticks, np.bool_)
+    real[shift:] = known[: ticks - shift]
+    present = real.copy()
+    present[:shift] = True
+    if not known.all():
+        newest = np.maximum.accumulate(np.where(real, newest, -1))
     return newest, real, present
 
 
