@@ -246,7 +246,12 @@ def _is_lock(run: Run, name: str, parameters: Mapping[str, Any]) -> bool:
 def _is_stop(run: Run, name: str, parameters: Mapping[str, Any]) -> bool:
     """Stopping a deployment of a service of the bundle: what a second interrupt asks for."""
     parts = str(parameters.get("serviceDeploymentArn", "")).split("/")
-    return name == "ecs:StopServiceDeployment" and parts[1:2] == [run.cluster] and parts[2:3] <= [*run.services]
+    return (
+        name == "ecs:StopServiceDeployment"
+        and len(parts) == 4
+        and parts[1] == run.cluster
+        and parts[2] in run.services
+    )
 
 
 def _foreign_account(value: Any, account_id: str) -> str | None:
