@@ -295,8 +295,8 @@ def main() -> None:
         lines += ["| rules | certified gap | s |", "|---|---:|---:|", *rule_rows(chosen.seed), ""]
     if "vector" in wanted:
         lines += [
-            'Two-dimensional vector packing, one type of price 1, 50, 100 and 200 items. "Optimal" is proved by the',
-            "planner's own bound; the instances are generated, not the published ones.",
+            'Two-dimensional vector packing, one type of price 1, 50, 100 and 200 items. "Optimal" is proved',
+            "by the planner's own bound; the instances are generated, not the published ones.",
             "",
             "| item sizes | instances | optimal | at most 1 above the bound | s each |",
             "|---|---:|---:|---:|---:|",

@@ -45,6 +45,8 @@ def pack_zone(
     shapes = state.pricing.shapes.with_limits(stock)
     best = ZoneFleet(known or {}, np.zeros_like(demand) if known else demand.copy())
     best_key = (best.missing, fleet_cost(best.fleet, shapes))
+    if known and deadline.passed():
+        return best
     worth = state.worth()
     for number, (batch, rounds) in enumerate(_ATTEMPTS[:attempts]):
         if number and (deadline.passed() or shapes.count > _MOST_SHAPES_FOR_MORE):

@@ -107,6 +107,8 @@ class _Task:
         fleets: list[Fleet] = []
         goal = float(self._zone_factor() * rounded_up(bound, shapes)) / self.problem.zones * (1.0 + self.gap_goal)
         solved: dict[bytes, Fleet] = {}
+        if first is None and self.problem.zones == 1 and not state.first_left.any():
+            first = state.first_fleet
         for zone in range(self.problem.zones):
             demand = shapes.demand(self.demand.places[zone])
             zones_left = self.problem.zones - zone

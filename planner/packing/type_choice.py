@@ -53,7 +53,9 @@ class TypeChoices:
 
     def whole(self) -> Any:
         """(choices) the bounds, lifted to what whole instances can cost."""
-        return np.ceil(self.bounds / self.steps * (1.0 - _SAFETY)) * self.steps * (1.0 - _SAFETY)
+        # A choice that lacks a resource altogether has an endless bound, and may overflow here.
+        with np.errstate(over="ignore"):
+            return np.ceil(self.bounds / self.steps * (1.0 - _SAFETY)) * self.steps * (1.0 - _SAFETY)
 
     @property
     def least(self) -> float:
