@@ -90,7 +90,7 @@ class _Delay(_Form):
         return self
 
 
-DelayForm = Annotated[_Delay, BeforeValidator(_plain_delay)]
+DelayForm = Annotated[_Delay, BeforeValidator(_plain_delay, json_schema_input_type=float | _Delay)]
 
 
 class _Delays(_Form):
@@ -300,14 +300,20 @@ class PolicyForm(_Form):
     task_memory_mib: Annotated[int, Field(gt=0)] | None = None
     initial: Count | None = None
     target_tracking: Annotated[
-        list[_TargetTracking], BeforeValidator(_as_list), Field(max_length=MAXIMUM_POLICIES)
+        list[_TargetTracking],
+        BeforeValidator(_as_list, json_schema_input_type=list[_TargetTracking] | _TargetTracking),
+        Field(max_length=MAXIMUM_POLICIES),
     ] = Field(default_factory=list)
-    step: Annotated[list[_StepScaling], BeforeValidator(_as_list), Field(max_length=MAXIMUM_POLICIES)] = Field(
-        default_factory=list
-    )
-    scheduled: Annotated[list[_Scheduled], BeforeValidator(_as_list), Field(max_length=MAXIMUM_SCHEDULED)] = Field(
-        default_factory=list
-    )
+    step: Annotated[
+        list[_StepScaling],
+        BeforeValidator(_as_list, json_schema_input_type=list[_StepScaling] | _StepScaling),
+        Field(max_length=MAXIMUM_POLICIES),
+    ] = Field(default_factory=list)
+    scheduled: Annotated[
+        list[_Scheduled],
+        BeforeValidator(_as_list, json_schema_input_type=list[_Scheduled] | _Scheduled),
+        Field(max_length=MAXIMUM_SCHEDULED),
+    ] = Field(default_factory=list)
     predictive: _Predictive | None = None
     delays: _Delays = Field(default_factory=_Delays)
     capacity_provider: _CapacityProvider | None = None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from planner.scaling import PolicyError, parse_policy, policy_schema, print_policy
 from planner.scaling.policies import CPU, CooldownFrom
+
+ROOT = Path(__file__).resolve().parents[3]
 
 FULL: dict[str, Any] = {
     "task_vcpu": 0.5,
@@ -135,3 +140,14 @@ def test_the_schema_names_every_key() -> None:
     properties = policy_schema()["properties"]
 
     assert set(FULL) <= set(properties)
+
+
+def test_the_published_schema_is_the_code_s() -> None:
+    """A differing file is refreshed by writing json.dumps(policy_schema(), indent=2, sort_keys=True) to it."""
+    published = ROOT / "docs" / "guide" / "scaling-policy.schema.json"
+
+    assert json.loads(published.read_text(encoding="utf-8")) == policy_schema()
+
+
+def test_the_schema_accepts_a_full_policy() -> None:
+    jsonschema.validate(print_policy(parse_policy(FULL)), policy_schema())
