@@ -91,7 +91,7 @@ def _execute(notebook: Path, folder: Path, request: ReportRequest, settings: Set
         try:
             papermill.execute_notebook(
                 str(notebook), str(folder / "report.ipynb"), parameters, kernel_name="python3", progress_bar=False,
-                log_output=False, cwd=str(folder),
+                log_output=False, cwd=str(folder), extra_arguments=["--log-level=ERROR"],
             )  # fmt: skip
         except PapermillExecutionError as error:
             raise _as_user_error(error) from None
