@@ -196,14 +196,14 @@ def test_tampering_ends_the_kernel_s_use(ready: Runbook) -> None:
 
 def test_a_changed_library_opens_no_run(ready: Runbook) -> None:
     with kernel() as started:
-        started.run("import deploy.execute\ndeploy.execute.completed = lambda *_: {}")
+        started.run("import deploy.execute\ndeploy.execute.Executor.execute = lambda *_: None")
         for cell in (ready.plan, "%check", "%diff", f"%approve {ready.approval}"):
             started.run(cell)
         writes = list(ready.writes())
         answer = started.run("%apply")
 
     assert answer.name == "GuardTampered"
-    assert "deploy.execute.completed was changed" in answer.message
+    assert "deploy.execute.Executor.execute was changed" in answer.message
     assert ready.writes() == writes
 
 
