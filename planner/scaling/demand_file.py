@@ -34,13 +34,21 @@ class Demand:
     vcpu: FloatArray
     loads: Mapping[str, FloatArray]
     """The other columns, by name."""
-    warnings: tuple[str, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        gaps = int(np.isnan(self.vcpu).sum())
+        if not gaps:
+            return ()
+        return (
+            f"{gaps} of {len(self.vcpu)} minutes have no row: no metric is published in them and none is judged",
+        )
 
     def before(self, moment: datetime) -> Demand:
         """The part that was known at `moment`: minutes that ended by then."""
         minutes = max(0, min(len(self.vcpu), self.minute_of(moment)))
         loads = {name: values[:minutes] for name, values in self.loads.items()}
-        return Demand(self.start, self.vcpu[:minutes], loads, self.warnings)
+        return Demand(self.start, self.vcpu[:minutes], loads)
 
     def minute_of(self, moment: datetime) -> int:
         return int((moment - self.start).total_seconds() // SECONDS_PER_MINUTE)
@@ -116,13 +124,7 @@ def _assemble(header: list[str], rows: list[tuple[datetime, list[float]]]) -> De
         table[:, minute] = values
     columns = dict(zip(names, table, strict=True))
     vcpu = columns.pop("vcpu")
-    gaps = int(np.isnan(vcpu).sum())
-    warnings = (
-        (f"{gaps} of {len(vcpu)} minutes have no row: no metric is published in them and none is judged",)
-        if gaps
-        else ()
-    )
-    return Demand(start, vcpu, columns, warnings)
+    return Demand(start, vcpu, columns)
 
 
 def _minute(moment: datetime, start: datetime) -> int:

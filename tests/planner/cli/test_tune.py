@@ -27,7 +27,7 @@ def app() -> typer.Typer:
 
 
 def write(path: Path, load: np.ndarray[Any, Any]) -> Path:
-    rows = [f"{(MONDAY + timedelta(minutes=m)).isoformat()},{v:.4f}" for m, v in enumerate(load)]
+    rows = [f"{(MONDAY + timedelta(minutes=m)).isoformat()},{v:.4f}" for m, v in enumerate(load) if v == v]
     path.write_text("timestamp,vcpu\n" + "\n".join(rows) + "\n", encoding="utf-8")
     return path
 
@@ -58,6 +58,7 @@ def test_what_happens_after_as_of_changes_nothing(app: typer.Typer, tmp_path: Pa
     load = daily(10)
     other = load.copy()
     other[8 * 1440 :] *= 40
+    other[9 * 1440 : 9 * 1440 + 99] = np.nan
     options = ["--task-vcpu", "0.5", "--slo", "0.999", "--as-of", "2026-01-13T00:00:00Z"]
     found = [
         run(app, "tune", str(write(tmp_path / f"{n}.csv", x)), *options)[1] for n, x in enumerate((load, other))
