@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 
@@ -15,6 +16,13 @@ from planner.metrics import MetricStore
 from planner.model import Estate
 from planner.moments import moment, start_of
 from planner.terminal import BadInput, explain, progress
+
+PLANNING_METRICS: Final = (
+    "CPUUtilization", "MemoryUtilization", "RunningTaskCount", "CpuReserved", "MemoryReserved", "DeploymentCount",
+    "RequestCount", "TargetResponseTime", "HTTPCode_Target_5XX_Count", "UnHealthyHostCount", "ConsumedLCUs",
+)  # fmt: skip
+"""What planning reads of the archive; the rest is kept for other questions."""
+PLANNING_STATISTICS: Final = ("Average", "Maximum", "Sum", "SampleCount", "p99")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,5 +90,7 @@ def reopen(cluster: str, *, since: str = "14d", as_of: str = "", store: str | Pa
 def _read(
     archive: MetricStore, cluster: str, start: datetime, end: datetime, pulled: PullReport | None
 ) -> Observation:
-    points = archive.read(cluster, start=start, end=end)
+    held = set(archive.metrics(cluster))
+    points = archive.read(cluster, metrics=[m for m in PLANNING_METRICS if m in held], start=start, end=end)
+    points = points[points["statistic"].isin(PLANNING_STATISTICS)].reset_index(drop=True)
     return Observation(archive.latest_estate(cluster), points, end, pulled)
