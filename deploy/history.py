@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deploy.journal import JournalError, read_journal
 from deploy.model import Check, EntryKind, JournalEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from deploy.kernel.record import Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +73,21 @@ def _state(entries: tuple[JournalEntry, ...]) -> str:
 
 
 def verify_history(folder: Path) -> tuple[Check, ...]:
-    """One check a journal: is it whole, unaltered and in order?"""
-    checks = []
-    for path in sorted(folder.glob("*.jsonl")):
-        try:
-            entries = read_journal(path)
-        except JournalError as error:
-            checks.append(Check.ng(path.name, str(error)))
-            continue
-        if not entries:
-            checks.append(Check.skip(path.name, "it is empty: its run was killed before it began"))
-            continue
-        checks.append(Check.ok(path.name, f"{len(entries)} entries, last {entries[-1].sha256[:12]}"))
-    return tuple(checks)
+    """One check a journal, and one a record of the deploy kernel: is it whole, unaltered and in order?"""
+    from deploy.kernel.record import read_record
+
+    journals = [_verified(path, read_journal) for path in sorted(folder.glob("*.jsonl"))]
+    records = [_verified(path, read_record) for path in sorted((folder / "kernel").glob("*.jsonl"))]
+    return (*journals, *records)
+
+
+def _verified(path: Path, read: Callable[[Path], Sequence[JournalEntry | Line]]) -> Check:
+    from deploy.kernel.record import RecordAltered
+
+    try:
+        entries = read(path)
+    except (JournalError, RecordAltered) as error:
+        return Check.ng(path.name, str(error))
+    if not entries:
+        return Check.skip(path.name, "it is empty: its run was killed before it began")
+    return Check.ok(path.name, f"{len(entries)} entries, last {entries[-1].sha256[:12]}")

@@ -17,7 +17,7 @@ def verify(config: ConfigDocument, cloud: Cloud) -> tuple[Check, ...]:
     """Every resource of the bundle against the live account, and every service's deployment."""
     observation = observe(config, cloud)
     changes = diff(observation.live, observation.wanted, config).changes
-    checks = [_state(resource.id, changes, observation) for resource in config.resources]
+    checks = [_state(resource.id, changes, observation, config) for resource in config.resources]
     for resource in config.resources:
         if resource.type is ResourceType.SERVICE:
             checks += _service(resource.name, observation, cloud)
@@ -30,15 +30,33 @@ def verify(config: ConfigDocument, cloud: Cloud) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def _state(resource_id: str, changes: Sequence[Change], observation: Observation) -> Check:
+LIMITS = {"MinCapacity", "MaxCapacity"}
+
+
+def _state(resource_id: str, changes: Sequence[Change], observation: Observation, config: ConfigDocument) -> Check:
     name = f"{resource_id} is as approved"
     problem = next((p for p in observation.problems if p.what == resource_id), None)
     if problem is not None:
         return Check.ng(name, problem.reason)
     different = [c.path or "the whole" for c in changes if c.resource_id == resource_id]
+    if different and set(different) <= LIMITS and (action := _set_by_schedule(resource_id, observation, config)):
+        return Check.ok(name, f"its limits are those of {action}, which has acted since")
     if different:
         return Check.ng(name, f"differs in {', '.join(different[:5])}")
     return Check.ok(name, "equal in every field of the bundle")
+
+
+def _set_by_schedule(resource_id: str, observation: Observation, config: ConfigDocument) -> str | None:
+    """The approved scheduled action that would leave the target's limits as they are now."""
+    ref, live = ResourceRef.parse(resource_id), observation.live.get(resource_id) or {}
+    if ref.type is not ResourceType.SCALABLE_TARGET:
+        return None
+    for resource in config.resources:
+        if resource.type is ResourceType.SCHEDULED_ACTION and resource.name.startswith(f"{ref.name}/"):
+            limits = resource.request.get("ScalableTargetAction", {})
+            if limits and all(live.get(key) == value for key, value in limits.items()):
+                return resource.id
+    return None
 
 
 def _service(service: str, observation: Observation, cloud: Cloud) -> list[Check]:
