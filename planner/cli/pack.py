@@ -46,7 +46,7 @@ def pack(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON document on standard output")] = False,
 ) -> None:
-    from planner.packing import PackingProblem, ProblemError
+    from planner.packing import PackingProblem, ProblemError, load_kernels
     from planner.packing import pack as solve
     from planner.units import Seconds
 
@@ -72,6 +72,7 @@ def pack(
                     clock=time.monotonic,
                 )
 
+        load_kernels()
         result = solve_within(problem, time_limit)
 
         def again(stated: PackingProblem) -> Packing:

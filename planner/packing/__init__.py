@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from planner.packing.ecs_fit import DeploymentRoom, EcsFleet, deployment_room, ecs_fleet
     from planner.packing.placement import EcsScheduler, Placed
     from planner.packing.replay import Placement, place
-    from planner.packing.solve import pack, pack_many
+    from planner.packing.solve import load_kernels, pack, pack_many
 
 __all__ = [
     "Alternative",
@@ -34,6 +34,7 @@ __all__ = [
     "deployment_room",
     "ecs_fleet",
     "explain",
+    "load_kernels",
     "near_optimal",
     "pack",
     "pack_many",
@@ -52,6 +53,7 @@ _HEAVY = {
     "Certificate": "certificate",
     "explain": "certificate",
     "pack_many": "solve",
+    "load_kernels": "solve",
     "EcsScheduler": "placement",
     "Placed": "placement",
     "Placement": "replay",

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from planner.model import InstanceType, Resources, TaskType
 from planner.packing.assemble import assemble, left_over
 from planner.packing.bound import dual_bound, floor_to_float, rounded_up
 from planner.packing.check import checked
@@ -20,7 +21,7 @@ from planner.packing.problem import Packing, PackingProblem, ProblemError, Unpla
 from planner.packing.shapes import UNLIMITED, Shapes, allowed_types, build_shapes, unplaceable
 from planner.packing.type_choice import choose_types
 from planner.packing.zones import zone_demand
-from planner.units import Seconds, UsdPerHour
+from planner.units import CpuUnits, MiB, Seconds, UsdPerHour
 
 DEFAULT_TIME_LIMIT: Final = Seconds(60)
 Progress = Callable[[float], None]
@@ -248,3 +249,15 @@ def pack_many(
         if on_progress is not None:
             on_progress(1.0)
     return tuple(found)
+
+
+def load_kernels() -> None:
+    """Compile or load the numba kernels now, so that a time limit started afterwards is spent on the search.
+
+    The first run on a machine compiles for some seconds; later runs load from numba's cache.
+    """
+    tasks = tuple(TaskType(f"s{k}", 3, Resources(CpuUnits(300 + 90 * k), MiB(500 - 110 * k))) for k in range(4))
+    offers = tuple(
+        InstanceType(f"t{k}", Resources(CpuUnits(1000 + k), MiB(1000)), UsdPerHour(1.0 + k)) for k in range(2)
+    )
+    pack(PackingProblem(tasks, offers))
