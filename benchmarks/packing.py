@@ -274,8 +274,8 @@ def main() -> None:
         "",
         f"`python benchmarks/packing.py --sizes {chosen.sizes}`, seed {chosen.seed}; CPU seconds, after a first",
         "small run that compiles the kernels. Gap is cost over the proved lower bound, minus 1. A rival's figure",
-        "is its cost over the planner's cost in the same run: above 1 means the rival is dearer; - means that it was",
-        "not run at this size, or gave no fleet in the planner's time (OR-Tools).",
+        "is its cost over the planner's cost in the same run: above 1 means the rival is dearer; - means that it",
+        "was not run at this size, or gave no fleet in the planner's time (OR-Tools).",
         "",
     ]
     sizes = {
