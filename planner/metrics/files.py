@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ class Files:
                 stream.write(content)
             return
         self._fs.create_dir(full.rsplit("/", 1)[0], recursive=True)
-        aside = f"{full}.{os.getpid()}{TEMPORARY}"
+        # Two threads of one process may write the same file at once, so the thread is in the name too.
+        aside = f"{full}.{threading.get_ident()}.{os.getpid()}{TEMPORARY}"
         try:
             with open(aside, "wb") as stream:
                 stream.write(content)

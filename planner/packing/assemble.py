@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 from planner.packing.greedy import Fleet
 from planner.packing.problem import PackedInstances, PackingProblem, Unplaced
 from planner.packing.shapes import Shapes
 from planner.packing.zones import ZoneDemand
+
+Named = tuple[tuple[str, int], ...]
+Line = tuple[str, str, Named, Named]
+"""Instance type, zone, tasks and standby places of one instance."""
 
 
 def assemble(
@@ -18,7 +22,7 @@ def assemble(
 
     The places of a service are filled with running tasks first; the rest are its standby places.
     """
-    lines: Counter[tuple[str, str, tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]] = Counter()
+    lines: Counter[Line] = Counter()
     running: Counter[int] = Counter()
     for zone, fleet in enumerate(fleets):
         queues = _Queues(shapes, demand.running[zone], demand.places[zone])
@@ -33,6 +37,8 @@ def assemble(
                     _named(problem, standby),
                 )
                 lines[key] += 1
+    if problem.survive_zone_loss:
+        _keep_what_survives(problem, lines, running)
     instances = tuple(
         PackedInstances(name, zone, count, dict(tasks), dict(standby))
         for (name, zone, tasks, standby), count in sorted(lines.items())
@@ -42,6 +48,34 @@ def assemble(
 
 def _named(problem: PackingProblem, counts: Counter[int]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted((problem.tasks[s].service, n) for s, n in counts.items() if n))
+
+
+def _keep_what_survives(problem: PackingProblem, lines: Counter[Line], running: Counter[int]) -> None:
+    """Where max_count left no room for standby places, run only as many tasks as the loss of any zone leaves
+    places for; the places of the others stay free."""
+    places: dict[str, Counter[str]] = defaultdict(Counter)
+    for (_, zone, tasks, standby), count in lines.items():
+        for service, held in (*tasks, *standby):
+            places[service][zone] += held * count
+    for s, task in enumerate(problem.tasks):
+        by_zone = places[task.service].values()
+        survivors = sum(by_zone) - max(by_zone, default=0)
+        for _ in range(running[s] - survivors):
+            _stand_down(task.service, lines)
+            running[s] -= 1
+
+
+def _stand_down(service: str, lines: Counter[Line]) -> None:
+    """Turn one running task of the service into a standby place, on one instance."""
+    line = next(key for key, count in sorted(lines.items()) if count and dict(key[2]).get(service, 0))
+    name, zone, tasks, standby = line
+    fewer, more = Counter(dict(tasks)), Counter(dict(standby))
+    fewer[service] -= 1
+    more[service] += 1
+    lines[line] -= 1
+    if not lines[line]:
+        del lines[line]
+    lines[name, zone, tuple(sorted((+fewer).items())), tuple(sorted(more.items()))] += 1
 
 
 class _Queues:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from planner.model import InstanceType, Resources, TaskType
 from planner.packing import PackingProblem, pack
+from planner.units import CpuUnits, MiB, UsdPerHour
 from tests.planner.packing.build import offer, task
 
 
@@ -51,3 +53,12 @@ def test_surviving_a_zone_keeps_places_for_every_task_elsewhere() -> None:
     places = {p.zone: p.count * (p.tasks["web"] + p.standby["web"]) for p in packing.instances}
 
     assert places == {"zone-1": 4, "zone-2": 4}
+
+
+def test_a_task_whose_standby_place_max_count_forbids_is_unplaced_rather_than_at_risk() -> None:
+    task = TaskType("web", 1, Resources(CpuUnits(10), MiB(10)))
+    one = InstanceType("only", Resources(CpuUnits(60), MiB(60)), UsdPerHour(0.01), max_count=1)
+    packing = pack(PackingProblem((task,), (one,), zones=2, survive_zone_loss=True))
+
+    # one instance can hold the task or its standby place, never both in two zones
+    assert [(u.service, u.count) for u in packing.unplaced] == [("web", 1)]
