@@ -6,6 +6,7 @@ families, zones or the number of instance types replays fleets alone.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -84,7 +85,7 @@ def controls(explorer: Explorer) -> Any:
             options=explorer.families(), value=base.families, rows=6, description="Families",
         ),
     }  # fmt: skip
-    shown = widgets.Output()
+    shown = widgets.VBox()
     show = _redraw(explorer, inputs, shown)
     for control in inputs.values():
         control.observe(lambda _change: show(), names="value")
@@ -95,18 +96,15 @@ def controls(explorer: Explorer) -> Any:
 
 
 def _redraw(explorer: Explorer, inputs: dict[str, Any], shown: Any) -> Callable[[], None]:
-    from IPython.display import display
+    import ipywidgets as widgets
+    import plotly.graph_objects as go
 
     def show() -> None:
-        with shown:
-            shown.clear_output(wait=True)
-            planned = explorer.plan(**{name: control.value for name, control in inputs.items()})
-            if isinstance(planned, Unplannable):
-                print(f"No plan: {planned.reason}")
-                return
-            print(headline(planned))
-            for figure in pictures(planned):
-                display(figure)  # type: ignore[no-untyped-call]
+        planned = explorer.plan(**{name: control.value for name, control in inputs.items()})
+        told = f"No plan: {planned.reason}" if isinstance(planned, Unplannable) else headline(planned)
+        drawn = [] if isinstance(planned, Unplannable) else pictures(planned)
+        text = widgets.HTML(f"<p>{html.escape(told)}</p>")
+        shown.children = (text, *(go.FigureWidget(figure) for figure in drawn))
 
     return show
 

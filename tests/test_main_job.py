@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deploy.rehearse import CLUSTER, Rehearsal, rehearse
+from deploy.rehearse import CLUSTER, ROOT, Rehearsal, rehearse
 from planner.documents import PlanDocument, load_config, load_plan
 
 if TYPE_CHECKING:
@@ -150,6 +150,26 @@ def test_planning_the_same_estate_again_gives_the_same_bytes(
     again = pipeline.settled(pipeline.plan(seen.estate, seen.points, seen.as_of, Settings(), load()))
 
     assert canonical_bytes(again.document) == canonical_bytes(plan)
+
+
+def test_the_explore_notebook_plays_with_the_store_that_the_run_left(
+    sample: tuple[Rehearsal, PlanDocument, Live], tmp_path: Path
+) -> None:
+    import papermill
+
+    done, _, _ = sample
+    executed = papermill.execute_notebook(
+        str(ROOT / "notebooks" / "explore.ipynb"), str(tmp_path / "explore.ipynb"),
+        {"store": str((done.run.parent / "rehearsal-store").resolve()), "as_of": "2026-05-13T00:00:00Z"},
+        kernel_name="python3", progress_bar=False, log_output=False,
+    )  # fmt: skip
+    shown = json.dumps([cell.get("outputs", []) for cell in executed.cells])
+
+    assert "application/vnd.jupyter.widget-view+json" in shown
+    assert "11 services on 12 container instances" in shown
+    state = json.dumps(executed.metadata.get("widgets", {}))
+    assert "a month (today $" in state
+    assert state.count("FigureModel") == 4  # cost, packing, candidates, demand
 
 
 def test_the_job_runs_on_real_cloudwatch_series(shared_data: Path, tmp_path: Path) -> None:
