@@ -50,7 +50,12 @@ class FleetCandidate:
     groups: tuple[Group, ...]
 
     def pending(self) -> Mapping[str, NDArray[np.int64]]:
-        return {service: waiting for group in self.groups for service, waiting in group.run.pending.items()}
+        return _pending(self.groups)
+
+
+def _pending(groups: Sequence[Group]) -> Mapping[str, NDArray[np.int64]]:
+    """Tasks that waited for room by service, over all groups."""
+    return {service: waiting for group in groups for service, waiting in group.run.pending.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +268,7 @@ def lost_zone(workloads: Sequence[Workload], group: Group) -> str | None:
 def _option(workloads: Sequence[Workload], groups: tuple[Group, ...], search: Search) -> Option:
     names = " and ".join(g.offer.instance_type for g in groups)
     target = groups[0].rules.target_capacity_percent
-    pending = {service: waiting for group in groups for service, waiting in group.run.pending.items()}
+    pending = _pending(groups)
     kept = [attainment(w, capacity_vcpu(w, pending), search.settings.utilisation) for w in workloads]
     sizes = ", ".join(
         f"{int(g.run.instances.min())} to {int(g.run.instances.max())} x {g.offer.instance_type}" for g in groups

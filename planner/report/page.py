@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from planner import figures
+from planner.decide import Option, frontier
 from planner.documents import PlanDocument, digest
 from planner.frames import PlanTables
-from planner.units import gib, usd_per_month, vcpu
+from planner.units import UsdPerHour, gib, usd_per_month, vcpu
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -138,12 +139,11 @@ def cost_rows(plan: PlanDocument) -> pd.DataFrame:
 def candidate_rows(plan: PlanDocument) -> pd.DataFrame:
     """Candidates with a price and a replay: name, usd_per_month, attainment, state (chosen/frontier/other)."""
     known = [c for c in plan.candidates if c.usd_per_hour is not None and c.attainment is not None]
-    best = -1.0
-    on_frontier: set[str] = set()
-    for c in sorted(known, key=lambda c: (c.usd_per_hour or 0.0, -(c.attainment or 0.0), c.name)):
-        if (c.attainment or 0.0) > best:
-            best = c.attainment or 0.0
-            on_frontier.add(c.name)
+    options = [
+        Option(c.name, c.description, None if c.usd_per_hour is None else UsdPerHour(c.usd_per_hour), c.attainment)
+        for c in known
+    ]
+    on_frontier = {option.name for option in frontier(options)}
     rows = [
         {
             "name": c.name,
