@@ -36,6 +36,10 @@ test: check ## All tests
 quick: check ## The tests that take seconds
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not terraform"
 
+.PHONY: search
+search: .venv/.installed ## Look for new counterexamples to the properties, with examples nobody has tried
+	@HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser and not terraform" tests
+
 .PHONY: lock
 lock: ## Resolve the newest versions into requirements.lock (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \

@@ -226,7 +226,7 @@ def judge_minute(s, publish, task_ticks, needed, strained, part, parts):  # type
         task_ticks[i] += s[DESIRED * LANES + i]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def run_block(  # type: ignore[no-untyped-def]
     first, last, load, new_points, source, high_points, low_points, needed, strained, low, high, changed,
     deploying, s, f, published, history, task_ticks, start_ticks, ticks_per_minute, divides, capped,
@@ -388,7 +388,7 @@ def judge_group(s, publish, task_ticks, instance_ticks, needed, strained):  # ty
         instance_ticks[i] += s[SIZE * LANES + i]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def run_block_on_instances(  # type: ignore[no-untyped-def]
     first, last, load, new_points, source, high_points, low_points, needed, strained, low, high, changed,
     deploying, s, f, g, published, booting, measured, task_ticks, instance_ticks, divides, capped,

@@ -298,14 +298,14 @@ def block_state(shared: Shared, policies: list[Policy]) -> tuple[NDArray[np.int1
     state = aligned(kernels.ROWS * lanes, np.int16)
     numbers = aligned(kernels.FLOAT_ROWS * lanes, np.float64)
     rows, floats = state.reshape(-1, lanes), numbers.reshape(-1, lanes)
-    rows[kernels.LOWEST], rows[kernels.HIGHEST] = 0, int(kernels.MOST)
-    rows[kernels.DESIRED] = 1
     for lane, policy in enumerate(policies):
         tracking = policy.target_tracking[0]
         low, high = shared.initial_minimum, shared.initial_maximum
         if not shared.bounds_are_shared:
             rows[kernels.LOWEST, lane], rows[kernels.HIGHEST, lane] = policy.min, policy.max
             low, high = max(low, policy.min), min(high, policy.max)
+        else:
+            rows[kernels.HIGHEST, lane] = int(kernels.MOST)
         initial = low if policy.initial is None else policy.initial
         rows[kernels.DESIRED, lane] = min(max(initial, low), high)
         rows[kernels.BEFORE, lane] = rows[kernels.DESIRED, lane]
@@ -320,4 +320,6 @@ def block_state(shared: Shared, policies: list[Policy]) -> tuple[NDArray[np.int1
             ceiling = tracking.metric_ceiling_percent / tracking.target
             floats[kernels.CEILING, lane] = ceiling
             floats[kernels.CEILING_LOW, lane] = ceiling / tracking.low_alarm_factor
+    used = len(policies)  # lanes to spare repeat the last policy: a lane without tasks would divide by zero
+    rows[:, used:], floats[:, used:] = rows[:, used - 1 : used], floats[:, used - 1 : used]
     return state, numbers

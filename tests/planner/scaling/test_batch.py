@@ -181,6 +181,14 @@ def tracked(**changes: Any) -> Policy:
     return dataclasses.replace(policy, **changes)
 
 
+def test_lanes_to_spare_hold_tasks_where_a_call_starts_from_a_count_not_measured() -> None:
+    load = np.array([0.13, np.nan, np.nan])  # at minute 2 the alarm calls again on the datapoint of minute 0
+    delays = Delays(Delay(0), Delay(0), Delay(23))
+    tracking = TargetTracking(15, scale_out_cooldown_s=0, high_datapoints=1)
+
+    check(load, [tracked(task_vcpu=0.7, min=1, max=6, target_tracking=(tracking,), delays=delays)])
+
+
 def test_more_policies_than_lanes_fill_several_blocks() -> None:
     load = np.abs(np.sin(np.arange(3_000) / 200)) * 20
     policies = [tracked(target_tracking=(TargetTracking(20 + i),)) for i in range(70)]
