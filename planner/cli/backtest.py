@@ -69,16 +69,19 @@ def _backtest(
     holidays: str | None,
     price: float | None,
 ) -> Backtest:
+    import pandas as pd
+
     from planner.demand import backtest
-    from planner.demand.reading import to_span, to_timezone
+    from planner.demand.reading import to_timezone
+    from planner.moments import span
 
     try:
         with terminal.progress("Forecasting from each origin"):
             return backtest(
                 loaded,
-                horizon=to_span(horizon, "--horizon"),
-                step=to_span(step, "--step"),
-                every=to_span(every, "--every"),
+                horizon=pd.Timedelta(span(horizon, "--horizon")),
+                step=pd.Timedelta(span(step, "--step")),
+                every=pd.Timedelta(span(every, "--every")),
                 origins=origins,
                 timezone=to_timezone(timezone),
                 holidays=holidays,

@@ -43,17 +43,20 @@ def run(
 def _forecast(
     path: Path, horizon: str, step: str, as_of: str | None, timezone: str | None, holidays: str | None
 ) -> Forecast:
+    import pandas as pd
+
     from planner.demand import forecast
     from planner.demand.notices import UnusableSeries
-    from planner.demand.reading import read_series, to_span, to_timestamp, to_timezone
+    from planner.demand.reading import read_series, to_timezone
+    from planner.moments import moment, span
 
     try:
         loaded = read_series(path)
         made = forecast(
             loaded.series,
-            to_span(horizon, "--horizon"),
-            to_span(step, "--step"),
-            to_timestamp(as_of, "--as-of"),
+            pd.Timedelta(span(horizon, "--horizon")),
+            pd.Timedelta(span(step, "--step")),
+            None if as_of is None else pd.Timestamp(moment(as_of, "--as-of")).as_unit("ns"),
             to_timezone(timezone),
             holidays,
         )

@@ -11,8 +11,6 @@ import typer
 from planner import terminal
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from planner.aws.slices import PullPlan
     from planner.aws.transfer import PullReport
 
@@ -52,14 +50,15 @@ def pull(
     from planner.aws import connect, discover
     from planner.aws import pull as transfer
     from planner.metrics import MetricStore
+    from planner.moments import moment, start_of
 
     if period not in (60, 300, 3600):
         raise terminal.BadInput(f"--period {period} is not 60, 300 or 3600.")
     clients = connect(region=region, profile=profile, endpoint_url=endpoint_url, role_arn=role_arn)
     with terminal.progress(f"Reading cluster {cluster}"):
         estate = discover(clients, cluster)
-    now = _moment(as_of, "--as-of") if as_of else clients.server_time
-    end = min(_moment(until, "--until"), now) if until else now
+    now = moment(as_of, "--as-of") if as_of else clients.server_time
+    end = min(moment(until, "--until"), now) if until else now
     archive = MetricStore(store)
     try:
         with _Progress() as shown:
@@ -67,7 +66,7 @@ def pull(
                 clients,
                 estate,
                 archive,
-                _since(since, end),
+                start_of(since, end),
                 end,
                 as_of=now,
                 finest_s=period,
@@ -115,29 +114,6 @@ class _Progress:
         self._bar = terminal.progress("Pulling datapoints", float(plan.points))
         self.advance = self._bar.__enter__()
         return True
-
-
-def _since(text: str, end: datetime) -> datetime:
-    """The start: a duration before `end`, or a moment."""
-    from datetime import timedelta
-
-    from planner.metrics.windows import duration_s
-
-    if text[:4].isdigit() and "-" in text:
-        return _moment(text, "--since")
-    return end - timedelta(seconds=duration_s(text))
-
-
-def _moment(text: str, option: str) -> datetime:
-    from datetime import UTC, datetime
-
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise terminal.BadInput(
-            f"{option} {text!r} is not a moment: write e.g. 2026-05-01 or 2026-05-01T12:00:00Z."
-        ) from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _show(report: PullReport, dry_run: bool, as_json: bool) -> None:

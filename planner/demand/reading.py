@@ -1,11 +1,10 @@
-"""Series, spans, moments and zones as people write them; the thin edge before the forecast.
+"""Series and zones as people write them; the thin edge before the forecast.
 
 Every failure is a ValueError (or UnusableSeries) of one sentence that says what to do.
 """
 
 from __future__ import annotations
 
-import contextlib
 import re
 import zoneinfo
 from dataclasses import dataclass
@@ -14,17 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from planner.demand.notices import Notice, UnusableSeries
-
-_SPAN = re.compile(
-    r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>s|sec|m|min|minutes?|h|hours?|d|days?|w|weeks?)", re.IGNORECASE
-)
-_UNITS = {
-    "s": pd.Timedelta(seconds=1),
-    "m": pd.Timedelta(minutes=1),
-    "h": pd.Timedelta(hours=1),
-    "d": pd.Timedelta(days=1),
-    "w": pd.Timedelta(weeks=1),
-}
+from planner.moments import FIRST_YEAR, LAST_YEAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +49,6 @@ def read_series(path: Path) -> LoadedSeries:
     return LoadedSeries(series, (*notices, *zone_notices))
 
 
-FIRST_YEAR, LAST_YEAR = 1900, 2200
 _EMPTY = {"", "nan", "null", "none", "na", "n/a", "-"}
 
 
@@ -116,31 +104,6 @@ def _timestamps(texts: pd.Series, path: Path) -> tuple[pd.Series, list[Notice]]:
             Notice("mixed-time-zones", f"timestamps carry different offsets ({shown}); all were turned to UTC")
         ]
     return stamps, []
-
-
-def to_span(text: str, option: str) -> pd.Timedelta:
-    """`24h`, `15min`, `90d`, `2w`, `30s` as a span; ValueError for anything else or zero."""
-    match = _SPAN.fullmatch(text.strip())
-    span = pd.Timedelta(0)
-    if match:
-        with contextlib.suppress(OverflowError, ValueError):
-            span = float(match["number"]) * _UNITS[match["unit"][0].lower()]
-    if span <= pd.Timedelta(0):
-        raise ValueError(f"{option} {text!r} is not a length of time: write it like 15min, 24h or 90d")
-    return span
-
-
-def to_timestamp(text: str | None, option: str) -> pd.Timestamp | None:
-    if text is None:
-        return None
-    try:
-        moment: pd.Timestamp | None = pd.Timestamp(text.strip())
-    except (ValueError, OverflowError):
-        moment = None
-    if not isinstance(moment, pd.Timestamp):  # an empty text gives NaT, which is none
-        raise ValueError(f"{option} {text!r} is not a moment: write it like 2026-03-01T12:00:00Z")
-    moment = moment.tz_localize("UTC") if moment.tz is None else moment.tz_convert("UTC")
-    return moment.as_unit("ns")
 
 
 def to_timezone(name: str | None) -> str | None:

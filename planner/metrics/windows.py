@@ -5,13 +5,11 @@ A window is `(start_s, end_s)`, seconds since 1970, `start_s` inside and `end_s`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from planner.terminal import BadInput
-from planner.units import DAYS_PER_WEEK, SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
+from planner.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 Window = tuple[int, int]
 
@@ -66,24 +64,6 @@ def subtract(window: Window, covered: Sequence[Window]) -> list[Window]:
 def settled(window: Window, observed_s: int) -> Window:
     """The part of a window read at `observed_s` in which no late datapoint can arrive any more."""
     return window[0], min(window[1], observed_s - LATE_S)
-
-
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(min|m|h|d|w)")
-_UNIT_S: Final = {
-    "min": SECONDS_PER_MINUTE,
-    "m": SECONDS_PER_MINUTE,
-    "h": SECONDS_PER_HOUR,
-    "d": SECONDS_PER_DAY,
-    "w": DAYS_PER_WEEK * SECONDS_PER_DAY,
-}
-
-
-def duration_s(text: str) -> int:
-    """Seconds of "90min", "12h", "14d" or "2w". Raises BadInput for anything else."""
-    found = _DURATION.fullmatch(text.strip().lower())
-    if found is None or float(found[1]) <= 0:
-        raise BadInput(f"{text!r} is not a duration: write e.g. 90min, 12h, 14d or 2w.")
-    return round(float(found[1]) * _UNIT_S[found[2]])
 
 
 def floor(moment_s: int, step_s: int) -> int:

@@ -126,7 +126,7 @@ def test_a_wrong_cluster_is_refused_by_naming_those_that_exist(run: Any, sandbox
 @pytest.mark.parametrize(
     ("option", "value", "problem"),
     [
-        ("--since", "a fortnight", "is not a duration"),
+        ("--since", "a fortnight", "is not a length of time"),
         ("--as-of", "tomorrow", "is not a moment"),
         ("--period", "61", "is not 60, 300 or 3600"),
         ("--endpoint-url", "sandbox", "is not a URL"),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.metrics.windows import duration_s, settled, subtract, tiers, union
-from planner.terminal import BadInput
+from planner.metrics.windows import settled, subtract, tiers, union
 
 NOW_S = 1_780_000_123
 DAY = 86_400
@@ -55,16 +53,3 @@ def test_a_short_window_needs_one_tier_only() -> None:
 
     assert [period for period, _ in kept] == [60]
     assert forgotten is None
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"), [("90min", 5400), ("12h", 43_200), ("14d", 14 * DAY), ("2w", 14 * DAY)]
-)
-def test_durations_are_read_as_people_write_them(text: str, expected: int) -> None:
-    assert duration_s(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "14", "d", "-3d", "0h", "3 months"])
-def test_a_text_that_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="is not a duration"):
-        duration_s(text)
