@@ -1,8 +1,8 @@
 """The main job from end to end against the sandbox: what `make report` runs.
 
-Each step is what a user would do, as a user would do it: `planner report` and papermill run as programs of
-their own, so nothing here shares memory with the planner's thinking. The key pair that signs the approval
-is made for the rehearsal and thrown away with it.
+Each step is what a user would do: `planner report` is a program of its own, and the emit and deploy notebooks
+run with papermill in kernels of their own, so nothing here shares memory with the planner's thinking. The key
+pair that signs the approval is made for the rehearsal and thrown away with it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from planner.documents import PlanDocument, load_plan
-from planner.terminal import BadInput, Refusal, UserError
+from planner.terminal import BadInput, Refusal
 from planner.units import usd_per_month
 
 if TYPE_CHECKING:
@@ -82,38 +83,68 @@ def rehearse(
     with Sandbox(seed=seed) as sandbox, tempfile.TemporaryDirectory(prefix="ecs-rehearsal-") as scratch:
         sandbox.load_sample(seed=seed)
         prepare(sandbox)
-        environment = {**os.environ, **sandbox.environment()}
-        say("Pulling metrics, planning, writing the report")
-        made = _report(out, sandbox, environment)
-        run = Path(made["run"])
-        say("Emitting the configuration")
-        _notebook("emit", run, {"plan": str(run / "plan.json"), "out": str(run / "config")}, environment)
-        say("Having it approved")
-        environment |= _approve(run, sandbox, Path(scratch))
-        say("Applying and verifying it in the deploy notebook")
-        sandbox.world.clock.speed = SPEED
-        _notebook("deploy", run, _deploy_parameters(run, sandbox), environment)
-        verified = _verify(run, environment)
+        with _environment(sandbox.environment()):
+            say("Pulling metrics, planning, writing the report")
+            made = _report(out, sandbox)
+            run = Path(made["run"])
+            say("Emitting the configuration")
+            _notebook("emit", run, {"plan": str(run / "plan.json"), "out": str(run / "config")})
+            say("Having it approved")
+            approvers = _approve(run, sandbox, Path(scratch))
+            say("Applying and verifying it in the deploy notebook")
+            sandbox.world.clock.speed = SPEED
+            with _environment({"ECS_DEPLOY_APPROVERS": str(approvers)}):
+                _notebook("deploy", run, _deploy_parameters(run, sandbox))
+            say("Reading the live state once more")
+            verified = _verify(run)
         inspect(sandbox, run)
     return Rehearsal(
         run, made["today_usd_per_month"], made["plan_usd_per_month"], tuple(made["changes"]), verified
     )
 
 
-def _report(out: Path, sandbox: Sandbox, environment: Mapping[str, str]) -> dict[str, Any]:
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the kernels started meanwhile; afterwards they are as before."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _report(out: Path, sandbox: Sandbox) -> dict[str, Any]:
     """`planner report` on the sandbox. The store starts empty: other rehearsals are other estates."""
     store = out / "rehearsal-store"
     shutil.rmtree(store, ignore_errors=True)
     arguments = [
         "report", "--cluster", CLUSTER, "--region", sandbox.region, "--since", "15d",
-        "--as-of", sandbox.now.isoformat(), "--store", str(store), "--out", str(out),
+        "--as-of", sandbox.now.isoformat(), "--store", str(store), "--out", str(out), "--json",
     ]  # fmt: skip
-    answer: dict[str, Any] = json.loads(_program("planner", [*arguments, "--json"], environment))
+    program = str(Path(sys.executable).with_name("planner"))
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Refusal(f"The rehearsal stopped at planner report: {_sentence(done)}")
+    answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
-def _approve(run: Path, sandbox: Sandbox, scratch: Path) -> dict[str, str]:
-    """Sign the bundle with a new key; returns the environment in which that key is trusted."""
+def _sentence(done: subprocess.CompletedProcess[str]) -> str:
+    """What a program that refused told."""
+    try:
+        return str(json.loads(done.stdout)["error"])
+    except (ValueError, KeyError, TypeError):
+        lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
+        return lines[-1] if lines else f"exit code {done.returncode} and no message"
+
+
+def _approve(run: Path, sandbox: Sandbox, scratch: Path) -> Path:
+    """Sign the bundle with a new key; returns the file of approvers in which that key is trusted."""
     from deploy import session
     from deploy.approve import dump_approval
     from deploy.keys import local_approver, new_key, trust
@@ -123,7 +154,6 @@ def _approve(run: Path, sandbox: Sandbox, scratch: Path) -> dict[str, str]:
     bundle = session.read_bundle(run / "config" / "config.json")
     public = new_key(scratch / "approver.pem")
     trust(run / "approvers.json", local_approver(APPROVER, public))
-    os.environ.update(sandbox.environment())
     with session.errors_told():
         approval = approve_bundle(
             bundle,
@@ -135,7 +165,7 @@ def _approve(run: Path, sandbox: Sandbox, scratch: Path) -> dict[str, str]:
             cost_ceiling_usd_per_month=CEILING_OVER_PLAN * _plan_cost(plan),
         )
     dump_approval(approval, run / "approval.json")
-    return {"ECS_DEPLOY_APPROVERS": str((run / "approvers.json").resolve())}
+    return (run / "approvers.json").resolve()
 
 
 def _plan_cost(plan: PlanDocument) -> float:
@@ -152,35 +182,33 @@ def _deploy_parameters(run: Path, sandbox: Sandbox) -> dict[str, str]:
     }
 
 
-def _verify(run: Path, environment: Mapping[str, str]) -> bool:
+def _verify(run: Path) -> bool:
     """Once more from outside the notebook: what is live is what was approved."""
-    told = json.loads(_program("deploy", ["verify", str(run / "config" / "config.json"), "--json"], environment))
-    return bool(told["ok"])
+    from deploy import session
+    from deploy.verify import verify
+
+    bundle = session.read_bundle(run / "config")
+    with session.errors_told():
+        checks = verify(bundle, session.cloud(bundle, session.Target()))
+    return all(check.status != "NG" for check in checks)
 
 
-def _notebook(name: str, run: Path, parameters: Mapping[str, str], environment: Mapping[str, str]) -> None:
+def _notebook(name: str, run: Path, parameters: Mapping[str, str]) -> None:
     """Run notebooks/NAME.ipynb with papermill; the executed copy is the record of the step."""
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
     source = ROOT / "notebooks" / f"{name}.ipynb"
     if not source.is_file():
         raise BadInput(f"There is no notebook {source}: run from a checkout.")
-    chosen = [word for key, value in parameters.items() for word in ("-r", key, value)]
-    arguments = [str(source), str(run / f"{name}.ipynb"), *chosen, "--no-progress-bar", "--no-log-output"]
-    _program("papermill", arguments, environment)
-
-
-def _program(name: str, arguments: list[str], environment: Mapping[str, str]) -> str:
-    """Run one of the installed programs; its one sentence becomes ours when it refuses."""
-    command = [str(Path(sys.executable).with_name(name)), *arguments]
-    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise _failure(name, done)
-    return done.stdout
-
-
-def _failure(name: str, done: subprocess.CompletedProcess[str]) -> UserError:
     try:
-        told = str(json.loads(done.stdout)["error"])
-    except (ValueError, KeyError, TypeError):
-        lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
-        told = lines[-1] if lines else f"exit code {done.returncode} and no message"
-    return Refusal(f"The rehearsal stopped at {name}: {told}")
+        papermill.execute_notebook(
+            str(source),
+            str(run / f"{name}.ipynb"),
+            dict(parameters),
+            progress_bar=False,
+            log_output=False,
+            extra_arguments=["--log-level=ERROR"],
+        )
+    except PapermillExecutionError as error:
+        raise Refusal(f"The rehearsal stopped in {name}.ipynb: {error.evalue}") from None

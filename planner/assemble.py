@@ -11,8 +11,8 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from planner.candidates import FleetCandidate, Group, Search, fleet_at, tasks_at
-from planner.cost import CostLine, Placement, fleet_lines, split_by_service, total
+from planner.candidates import FleetCandidate, Group, Search, tasks_at
+from planner.cost import CostLine, fleet_lines, total
 from planner.decide import Decision
 from planner.documents import PlanDocument
 from planner.documents.plan import (
@@ -35,14 +35,19 @@ from planner.documents.plan import (
 from planner.estate_cost import FixedLines, price_of
 from planner.fleet import FleetRules, replay_fleet
 from planner.model import CapacityProvider, Estate, Rejection
-from planner.packing import PackingProblem, pack, parse_strategy, place
+from planner.packing import PackingProblem, pack, parse_strategy
+from planner.plan_cost import lines_by_service
 from planner.prices import PriceBook
+from planner.prices.quotes import age_sentence
 from planner.settings import Settings
 from planner.units import Seconds, UsdPerHour
+from planner.week import local_hours, week_means
 from planner.workloads import TimeGrid, Workload
 
 DECIMALS = 6
 """Of USD per hour in documents: a thousandth of a cent a month."""
+COUNT_DECIMALS = 3
+"""Of tasks and instances that ran on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +75,27 @@ class Made:
     def workload(self, name: str) -> Workload:
         return next(w for w in self.workloads if w.name == name)
 
+    def waiting(self, name: str) -> np.ndarray:
+        """Tasks of a service that waited for room, by minute."""
+        return self.chosen.pending().get(name, np.zeros(self.grid.minutes, np.int64))
+
 
 def assemble(made: Made) -> PlanDocument:
     """The plan as a checked document."""
     fleet = [_fleet_line(made, group) for group in made.chosen.groups]
     kept = _kept_providers(made)
     peak = busiest_minute(made)
-    cost = _cost(made, fleet)
+    services = tuple(_service(made, w, fleet) for w in made.workloads)
+    cost = _cost(made, fleet, kept, services)
     return PlanDocument(
         created_at=made.as_of,
         author=made.settings.author,
         scope=Scope(account_id=made.estate.account_id, region=made.estate.region, cluster=made.estate.cluster),
         objective=_objective(made),
         inputs=_inputs(made),
-        price_book=PriceBookUsed(date=made.book.date, sha256=made.book.digest, sources=_sources(cost)),
+        price_book=PriceBookUsed(date=_price_date(made), sha256=made.book.digest, sources=_sources(cost)),
         demand=tuple(w.summary for w in made.workloads),
-        services=tuple(_service(made, w, fleet) for w in made.workloads),
+        services=services,
         fleet=(*fleet, *kept),
         retired=tuple(_retired(made, [*fleet, *kept])),
         packing=_proof(made, peak),
@@ -141,9 +151,15 @@ def _fleet_line(made: Made, group: Group) -> FleetPlan:
         max_size=most,
         desired_size=max(at_start, group.rules.min_size),
         typical_size=int(np.median(group.run.instances)),
+        instances_by_hour_of_week=_week(made, group.run.instances),
         target_capacity_percent=group.rules.target_capacity_percent,
         usd_per_hour=round(group.offer.usd_per_hour, DECIMALS),
     )
+
+
+def _week(made: Made, by_minute: np.ndarray) -> tuple[float, ...]:
+    means = week_means(by_minute, local_hours(made.grid, made.settings.timezone))
+    return tuple(round(float(mean), COUNT_DECIMALS) for mean in means)
 
 
 def _count_at_start(workload: Workload) -> int:
@@ -258,6 +274,7 @@ def _service(made: Made, workload: Workload, fleet: list[FleetPlan]) -> ServiceP
         tasks_before=service.running_count,
         tasks_typical=int(np.median(workload.tasks)),
         tasks_peak=int(workload.tasks.max(initial=0)),
+        tasks_by_hour_of_week=_week(made, workload.tasks - made.waiting(workload.name)),
         routes=tuple(f"{r.load_balancer}:{r.listener_port} {' and '.join(r.conditions)}" for r in service.routes),
         reasons=workload.reasons,
     )
@@ -266,68 +283,27 @@ def _service(made: Made, workload: Workload, fleet: list[FleetPlan]) -> ServiceP
 # Cost and proof
 
 
-def _cost(made: Made, fleet: list[FleetPlan]) -> Cost:
-    compute = _compute_lines(made, fleet)
-    plan = (*compute, *made.fixed.lines)
+def _cost(made: Made, fleet: list[FleetPlan], kept: list[FleetPlan], services: tuple[ServicePlan, ...]) -> Cost:
+    plan = (*_compute_lines(made, fleet, kept), *made.fixed.lines)
     balancers = tuple(line for line in made.fixed.lines if line.kind.value == "load balancing")
     today = (*made.today, *balancers)
+    split = lines_by_service(plan, [*fleet, *kept], services)
     return Cost(
         today_usd_per_hour=round(total(today), DECIMALS),
         plan_usd_per_hour=round(total(plan), DECIMALS),
         today=_lines(today),
         plan=_lines(plan),
-        by_service=_lines(_by_service(made, fleet)),
+        by_service=_lines(hourly.line for hourly in split),
     )
 
 
-def _compute_lines(made: Made, fleet: list[FleetPlan]) -> list[CostLine]:
+def _compute_lines(made: Made, fleet: list[FleetPlan], kept: list[FleetPlan]) -> list[CostLine]:
     lines: list[CostLine] = []
-    for group, line in zip(made.chosen.groups, fleet, strict=True):
-        price = price_of(made.book, made.estate.region, group.offer.instance_type)
-        mean = round(group.run.mean_instances, 4)
-        lines += fleet_lines(
-            [(group.offer.instance_type, mean)], {group.offer.instance_type: price}, line.capacity_provider
-        )
-    for kept in _kept_providers(made):
-        price = price_of(made.book, made.estate.region, kept.instance_type)
-        lines += fleet_lines(
-            [(kept.instance_type, kept.desired_size)], {kept.instance_type: price}, kept.capacity_provider
-        )
+    counts = [round(group.run.mean_instances, 4) for group in made.chosen.groups] + [k.desired_size for k in kept]
+    for line, count in zip([*fleet, *kept], counts, strict=True):
+        price = price_of(made.book, made.estate.region, line.instance_type)
+        lines += fleet_lines([(line.instance_type, count)], {line.instance_type: price}, line.capacity_provider)
     return lines
-
-
-def _by_service(made: Made, fleet: list[FleetPlan]) -> list[CostLine]:
-    """The mean fleet split as the tasks stand at the median number of instances."""
-    lines: list[CostLine] = []
-    for group, line in zip(made.chosen.groups, fleet, strict=True):
-        minute = int(np.argmin(np.abs(group.run.instances - np.median(group.run.instances))))
-        instances = int(group.run.instances[minute])
-        if not instances:
-            continue
-        placed = place(
-            tasks_at(group, made.workloads, minute),
-            fleet_at(group, instances),
-            parse_strategy(group.rules.strategy),
-        )
-        share = group.run.mean_instances / instances
-        stood = [
-            Placement(i.instance_type, share, group.offer.room, dict(i.tasks), line.capacity_provider)
-            for i in placed.instances
-        ]
-        needs = {name: made.workload(name).needs for name in group.services}
-        price = price_of(made.book, made.estate.region, group.offer.instance_type)
-        lines += _with_short_basis(split_by_service(stood, needs, {group.offer.instance_type: price}))
-    return lines
-
-
-def _with_short_basis(lines: Iterable[CostLine]) -> list[CostLine]:
-    return [
-        CostLine(
-            line.item, line.kind, line.service, line.capacity_provider, line.usd_per_hour,
-            "larger of CPU and memory share of the instances it stands on", line.source, line.date,
-        )
-        for line in lines
-    ]  # fmt: skip
 
 
 def _lines(lines: Iterable[CostLine]) -> tuple[CostLinePlan, ...]:
@@ -441,6 +417,12 @@ def _estate_text(estate: Estate) -> str:
     return repr((estate.account_id, estate.region, estate.cluster, estate.services, instances))
 
 
+def _price_date(made: Made) -> str:
+    """The oldest on-demand price of the Region, so that another Region's age says nothing here."""
+    dated = made.book.region_date(made.estate.region)
+    return made.book.date if isinstance(dated, Rejection) else dated
+
+
 def _sources(cost: Cost) -> tuple[str, ...]:
     return tuple(sorted({f"{line.source} ({line.price_date})" for line in (*cost.today, *cost.plan)}))
 
@@ -478,4 +460,5 @@ def _warnings(made: Made) -> list[str]:
         for w in made.workloads
         if w.service.scaling and w.service.scaling.other_policies
     ]
-    return [*unreadable, *others]
+    stale = age_sentence(made.book, made.estate.region, made.as_of.date())
+    return [*([stale] if stale else []), *unreadable, *others]

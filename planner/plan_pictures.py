@@ -14,6 +14,7 @@ from planner.documents import PlanDocument
 from planner.frames import PlanTables
 from planner.packing import parse_strategy, place
 from planner.units import HOURS_PER_WEEK
+from planner.week import local_hours
 from planner.workloads import Workload, capacity_vcpu, violated
 
 if TYPE_CHECKING:
@@ -35,11 +36,6 @@ def tables(made: Made, document: PlanDocument, cleaning: CleaningReport) -> Plan
         coverage=_coverage(made),
         cleaned=_cleaned(cleaning),
     )
-
-
-def _local_hours(made: Made) -> np.ndarray:
-    local = made.grid.index.tz_convert(made.settings.timezone)
-    return np.asarray(local.day_of_week * 24 + local.hour, np.int64)
 
 
 def _history(made: Made) -> pd.DataFrame:
@@ -101,7 +97,7 @@ def _placed(made: Made) -> pd.DataFrame:
 
 
 def _instance_hours(made: Made) -> pd.DataFrame:
-    hours = _local_hours(made)
+    hours = local_hours(made.grid, made.settings.timezone)
     ran = (
         np.sum([g.run.instances for g in made.chosen.groups], axis=0)
         if made.chosen.groups

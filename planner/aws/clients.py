@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,12 +10,14 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from planner.aws.buckets import CLOUDWATCH_QUOTAS, DATAPOINT_QUOTAS, ECS_OPERATIONS, ECS_QUOTAS, TokenBucket
+from planner.aws.buckets import CLOUDWATCH_QUOTAS, DATAPOINT_QUOTAS, ECS_OPERATIONS, ECS_QUOTAS, Quota, TokenBucket
 from planner.terminal import BadInput
 from planner.units import SECONDS_PER_MINUTE
 
 MAX_ATTEMPTS: Final = 8
 """Attempts of one call, with botocore's exponential back-off in between ("standard" retry mode)."""
+DATAPOINTS_VARIABLE: Final = "PLANNER_CLOUDWATCH_DATAPOINTS_PER_SECOND"
+"""Environment variable of accounts whose GetMetricData quota AWS has raised; it is adjustable."""
 CLOCK_TOLERANCE_S: Final = 60.0
 SIGNATURE_TOLERANCE_S: Final = 300.0
 """AWS refuses requests whose signature is more than 5 minutes away from its clock (IAM user guide,
@@ -51,6 +54,7 @@ class Clients:
         endpoint_url: str | None = None,
         *,
         max_attempts: int = MAX_ATTEMPTS,
+        datapoints_per_s: float | None = None,
     ) -> None:
         self._session = session
         self.region = region
@@ -60,8 +64,11 @@ class Clients:
         self._clients: dict[str, Any] = {}
         self._clock_offset_s: float | None = None
         self.throttled_attempts = 0
+        datapoints = DATAPOINT_QUOTAS
+        if datapoints_per_s is not None:
+            datapoints = dict.fromkeys(DATAPOINT_QUOTAS, Quota(datapoints_per_s, datapoints_per_s))
         self.buckets: dict[str, TokenBucket] = {
-            name: TokenBucket(quota) for name, quota in (ECS_QUOTAS | CLOUDWATCH_QUOTAS | DATAPOINT_QUOTAS).items()
+            name: TokenBucket(quota) for name, quota in (ECS_QUOTAS | CLOUDWATCH_QUOTAS | datapoints).items()
         }
 
     def get(self, service: str) -> Any:
@@ -171,7 +178,8 @@ def connect(
     """Open a session; the Region comes from `region`, the profile or AWS_REGION.
 
     With `role_arn` the session assumes that role first. Raises BadInput where no Region is known, the
-    endpoint is not a URL, or the profile does not exist; credentials are only checked by the first call.
+    endpoint is not a URL, the profile does not exist, or PLANNER_CLOUDWATCH_DATAPOINTS_PER_SECOND is no
+    positive number; credentials are only checked by the first call.
     """
     import boto3
 
@@ -183,7 +191,22 @@ def connect(
         raise BadInput("No AWS Region is set: pass --region, e.g. --region eu-west-2.")
     if role_arn:
         session = _assume(session, role_arn, known, endpoint_url)
-    return Clients(session, known, endpoint_url, max_attempts=max_attempts)
+    return Clients(
+        session, known, endpoint_url, max_attempts=max_attempts, datapoints_per_s=_raised_datapoint_quota()
+    )
+
+
+def _raised_datapoint_quota() -> float | None:
+    told = os.environ.get(DATAPOINTS_VARIABLE)
+    if not told:
+        return None
+    try:
+        quota = float(told)
+    except ValueError:
+        quota = 0.0
+    if not 0 < quota < float("inf"):
+        raise BadInput(f"{DATAPOINTS_VARIABLE}={told!r} is no rate: set your account's quota, or unset it.")
+    return quota
 
 
 def _assume(session: Any, role_arn: str, region: str, endpoint_url: str | None) -> Any:

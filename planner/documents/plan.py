@@ -22,6 +22,11 @@ ShareOf = Annotated[float, Field(ge=0, le=1)]
 Quantity = Annotated[float, Field(ge=0)]
 
 
+def _check_week(name: str, values: tuple[float, ...]) -> None:
+    if len(values) not in (0, HOURS_PER_WEEK):
+        raise ValueError(f"{name} has {len(values)} values, not 168")
+
+
 class Scope(Strict):
     """Where the plan holds. It is refused anywhere else."""
 
@@ -83,8 +88,7 @@ class ServiceDemand(Strict):
 
     @model_validator(mode="after")
     def _whole_week(self) -> ServiceDemand:
-        if len(self.p99_vcpu_by_hour_of_week) not in (0, HOURS_PER_WEEK):
-            raise ValueError(f"p99_vcpu_by_hour_of_week has {len(self.p99_vcpu_by_hour_of_week)} values, not 168")
+        _check_week("p99_vcpu_by_hour_of_week", self.p99_vcpu_by_hour_of_week)
         return self
 
 
@@ -152,8 +156,17 @@ class ServicePlan(Strict):
     tasks_before: Count
     tasks_typical: Count = Field(description="Median of running tasks under the plan's scaling")
     tasks_peak: Count
+    tasks_by_hour_of_week: tuple[Quantity, ...] = Field(
+        default=(),
+        description="Mean of running tasks under the plan's scaling, 168 values; none: constant",
+    )
     routes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole_week(self) -> ServicePlan:
+        _check_week("tasks_by_hour_of_week", self.tasks_by_hour_of_week)
+        return self
 
 
 class FleetPlan(Strict):
@@ -171,6 +184,9 @@ class FleetPlan(Strict):
     max_size: Count
     desired_size: Count
     typical_size: Count = Field(description="Median of running instances under the plan's scaling")
+    instances_by_hour_of_week: tuple[Quantity, ...] = Field(
+        default=(), description="Mean of running instances under the plan's scaling, 168 values; none: constant"
+    )
     target_capacity_percent: Annotated[int, Field(ge=1, le=100)] = 100
     usd_per_hour: Money
 
@@ -180,6 +196,7 @@ class FleetPlan(Strict):
             raise ValueError(
                 f"sizes are out of order: min {self.min_size}, desired {self.desired_size}, max {self.max_size}"
             )
+        _check_week("instances_by_hour_of_week", self.instances_by_hour_of_week)
         return self
 
 
