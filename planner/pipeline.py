@@ -23,6 +23,7 @@ from planner.documents import PlanDocument
 from planner.estate_cost import daemons_of, fixed_lines, today_lines, today_option, zones_of
 from planner.frames import PlanTables
 from planner.model import Architecture, Estate, Rejection, Resources, Service
+from planner.parallel import in_order
 from planner.prices import PriceBook, catalogue
 from planner.settings import Settings
 from planner.terminal import Refusal
@@ -93,8 +94,10 @@ def plan(
     settings: Settings,
     book: PriceBook,
     on_progress: Progress = lambda _what: None,
+    *,
+    workers: int = 1,
 ) -> Planned | Unplannable:
-    """Plan one estate from its metric points up to `as_of`.
+    """Plan one estate from its metric points up to `as_of`, its services in `workers` processes.
 
     Raises nothing for what an estate may hold; what cannot be planned is an Unplannable with the reason.
     """
@@ -102,27 +105,37 @@ def plan(
     studied = study(estate, points, as_of)
     if isinstance(studied, Unplannable):
         return studied
-    workloads = workloads_of(studied, settings, on_progress)
+    workloads = workloads_of(studied, settings, on_progress, workers=workers)
     if isinstance(workloads, Unplannable):
         return workloads
     return plan_workloads(studied, workloads, settings, book, on_progress)
 
 
 def workloads_of(
-    studied: Study, settings: Settings, on_progress: Progress = lambda _what: None
+    studied: Study, settings: Settings, on_progress: Progress = lambda _what: None, *, workers: int = 1
 ) -> tuple[Workload, ...] | Unplannable:
     """What each service needs under `settings`, in the order of the estate; daemons are left out."""
-    planned: list[Workload] = []
-    refused: list[TooLittleHistory] = []
     estate = studied.estate
     unknown = sorted(set(settings.keep) - {s.name for s in estate.services})
     if unknown:
         return Unplannable(f"keep names {', '.join(unknown)}, which cluster {estate.cluster} does not have.")
-    for service in estate.services:
-        if service.scheduling_strategy == "DAEMON":
-            continue
-        on_progress(f"Choosing thresholds of {service.name}")
-        found = _workload(studied, service, settings)
+    services = [s for s in estate.services if s.scheduling_strategy != "DAEMON"]
+    usage, demand = by_service(studied.usage), by_service(studied.demand)
+    nothing = studied.usage.iloc[:0], studied.demand.iloc[:0]
+    work = [
+        (
+            service,
+            usage.get(service.name, nothing[0]),
+            demand.get(service.name, nothing[1]),
+            settings,
+            studied.grid,
+        )
+        for service in services
+    ]
+    planned: list[Workload] = []
+    refused: list[TooLittleHistory] = []
+    for service, found in zip(services, in_order(_workload, work, workers), strict=True):
+        on_progress(f"Thresholds of {service.name}")
         if isinstance(found, TooLittleHistory):
             refused.append(found)
         else:
@@ -130,13 +143,17 @@ def workloads_of(
     return Unplannable(_too_little(refused, settings)) if refused else tuple(planned)
 
 
-def _workload(studied: Study, service: Service, settings: Settings) -> Workload | TooLittleHistory:
-    mine = studied.usage[studied.usage["service"] == service.name]
+def by_service(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of each service."""
+    return {str(name): rows for name, rows in table.groupby("service", observed=True, sort=False)}
+
+
+def _workload(
+    service: Service, usage: pd.DataFrame, demand: pd.DataFrame, settings: Settings, grid: TimeGrid
+) -> Workload | TooLittleHistory:
     if service.name in settings.keep:
-        used = by_minute(mine, "cpu_used_vcpu", studied.grid)
-        return kept_workload(service, used, settings, studied.grid)
-    demand = studied.demand[studied.demand["service"] == service.name]
-    return plan_workload(service, mine, demand, settings, studied.grid)
+        return kept_workload(service, by_minute(usage, "cpu_used_vcpu", grid), settings, grid)
+    return plan_workload(service, usage, demand, settings, grid)
 
 
 def plan_workloads(
