@@ -224,6 +224,8 @@ def _trailing(history: History) -> dict[str, Array]:
         "level": y,
         "level_1h": mean(y, hour),
         "level_24h": level,
+        "level_7d": mean(y, 7 * day),
+        "days_known": np.cumsum(~np.isnan(y)) / day,
         "median_24h": smoothing.rolling_median(y, day, max(1, hour // 2)),
         "median_7d": smoothing.rolling_median(y, 7 * day, hour),
         "ratio": ratio,

@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from planner.demand import calendar, trees
+from planner.demand import calendar, tails, trees
 from planner.demand.candidates import MAX_DAYS_AHEAD, Candidates, History
 from planner.demand.changes import levelled
 from planner.demand.features import Featuriser, Rows
@@ -29,15 +29,6 @@ LEAST_DAYS = 3
 WEEKLY_DAYS = 14
 LEAST_SEEN = 0.5
 STALE_DAYS = 28
-TAIL_FROM = 0.99
-TAIL_ALLOWANCE = 1.2
-"""The far tail is held this much further from the median than the trees put it: no made series has all
-the ways in which real ones jump (docs/benchmarks/forecast.md shows the coverage this gives)."""
-TAIL_REACH = 0.75
-"""Where a series clearly follows the day, p99 reaches at most this share of its worst error in two weeks:
-in 1,344 quarters of normal errors the worst is 3.2 deviations and the 99th percentile 2.3, 0.73 of it."""
-FAR_TAIL = 1.5
-"""The same for quantiles beyond p99."""
 DEFAULT_DRIFT = 0.05
 """Weekly drift of the level, as a share of it, where the history is too short to measure any."""
 
@@ -149,8 +140,7 @@ def _laid_out(
     wanted, places = np.unique(leads, return_inverse=True)
     week = MAX_DAYS_AHEAD * day
     weeks_beyond = np.maximum(0, -(-(wanted - week) // week))
-    near, spots = np.unique(wanted - weeks_beyond * week, return_inverse=True)
-    history = _history(grid, values, int(near.max()), settings)
+    history = _history(grid, values, min(int(wanted.max()), week), settings)
     if weeks_beyond.any() and wanted.max() > len(values):
         notices.append(Notice("beyond-history", "the horizon is longer than the history; only drift widens it"))
     return Prepared(
@@ -159,7 +149,7 @@ def _laid_out(
         "combined forecasts with quantile trees",
         tuple(notices),
         never_negative,
-        rows=_rows(history, last, near, spots),
+        rows=_rows(history, last, wanted - weeks_beyond * week, weeks_beyond > 0),
         weeks_beyond=weeks_beyond,
         drift=_weekly_drift(values, day),
         places=places.reshape(leads.shape),
@@ -177,21 +167,22 @@ def _history(grid: Grid, values: Array, ahead: int, settings: Settings) -> Histo
     return History(values, calendar.day_kinds(local_days, holidays), wall % day, day)
 
 
-def _rows(history: History, last: int, near: Array, spots: Array) -> Rows:
-    """Rows for every wanted lead, made day by day ahead."""
+def _rows(history: History, last: int, ahead: Array, beyond: Array) -> Rows:
+    """Rows for steps `ahead` of the last one, made day by day ahead.
+
+    beyond: which of them stand for the same time of a later week. They are judged as forecasts of the last
+    day looked at, since what is known of the next hours says nothing of those.
+    """
     featuriser = Featuriser(Candidates(history, RECORD_DAYS))
-    days = -(-near // history.steps_per_day)
+    day = history.steps_per_day
+    days = np.where(beyond, MAX_DAYS_AHEAD, -(-ahead // day))
+    keys, spots = np.unique(np.array([days, beyond, ahead]), axis=1, return_inverse=True)
     parts = []
-    for count in np.unique(days):
-        leads = near[days == count]
-        parts.append(featuriser.rows(np.full(len(leads), last), leads, int(count)))
-    return Rows(
-        np.concatenate([part.features for part in parts])[spots],
-        np.concatenate([part.centre for part in parts])[spots],
-        np.concatenate([part.spread for part in parts])[spots],
-        np.concatenate([part.tail for part in parts])[spots],
-        np.concatenate([part.season for part in parts])[spots],
-    )
+    for count, later in np.unique(keys[:2], axis=1).T:
+        leads = keys[2, (keys[0] == count) & (keys[1] == later)]
+        judged_as = np.full_like(leads, MAX_DAYS_AHEAD * day) if later else leads
+        parts.append(featuriser.rows(np.full(len(leads), last), leads, int(count), judged_as))
+    return Rows.joined(parts, spots)
 
 
 def _weekly_drift(values: Array, day: int) -> float:
@@ -257,7 +248,7 @@ def _assembled(one: Prepared, answers: dict[float, Array], quantiles: Sequence[f
     inside = with_median(quantiles)
     levels = np.array(sorted(answers))
     offsets = np.sort(np.array([answers[level] for level in levels]).T, axis=1)
-    offsets = _with_tail(levels, offsets, rows)
+    offsets = tails.corrected(levels, offsets, rows)
     chosen = _between(levels, offsets, inside)
     half = inside.index(0.5)
     middle = chosen[:, [half]]
@@ -265,27 +256,11 @@ def _assembled(one: Prepared, answers: dict[float, Array], quantiles: Sequence[f
     away = (chosen - middle) * rows.spread[:, None]
     drifted = normal[None, :] * one.drift * np.sqrt(one.weeks_beyond)[:, None]
     path = rows.centre[:, None] + middle * rows.spread[:, None] + _quadrature(away, drifted)
+    path = tails.with_shifts(path, inside, rows)
     steps = path[one.places].mean(axis=1)
     if one.within is not None:
         steps = steps[:, [half]] + _quadrature(steps - steps[:, [half]], one.within)
     return np.asarray(steps[:, [inside.index(q) for q in quantiles]])
-
-
-def _with_tail(levels: Array, offsets: Array, rows: Rows) -> Array:
-    """Offsets with their far tail widened, then bounded by the errors this series itself made.
-
-    The bound holds as far as the series follows the day: one without a season may jump to where it never was.
-    """
-    offsets = offsets.copy()
-    median = offsets[:, int(np.argmin(np.abs(levels - 0.5)))]
-    worst = rows.tail[:, -1] - median
-    worst = np.where(np.isfinite(worst) & (worst > 0), worst, np.inf)
-    trust = np.clip((rows.season - 1) / 0.4, 0.0, 1.0)
-    for place in np.flatnonzero(levels >= TAIL_FROM):
-        away = np.maximum(offsets[:, place] - median, 0.0) * TAIL_ALLOWANCE
-        reach = TAIL_REACH * worst * (1 if levels[place] == TAIL_FROM else FAR_TAIL)
-        offsets[:, place] = median + (1 - trust) * away + trust * np.minimum(away, reach)
-    return np.sort(offsets, axis=1)
 
 
 def with_median(quantiles: Sequence[float]) -> list[float]:

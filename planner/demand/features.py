@@ -7,7 +7,8 @@ forecast.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -24,20 +25,35 @@ DAY_BUCKET = 5
 DECIMALS = 6
 """Features are rounded so that float noise of a scaled series cannot cross a split."""
 TAIL = (0.02, 0.5, 0.9, 0.98, 1.0)
+"""Quantiles of past errors that the trees see."""
+RECORD = (0.99, 0.995, 1.0)
+"""Quantiles of past errors that correct the far tail."""
 TAIL_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """`features` (n, columns) with the `centre` and `spread` (n) that turn a tree's answer into the unit;
-    `tail` (n, len(TAIL)): quantiles of past errors at that lead, measured like the trees' answer; `season`
-    (n): error of the best level over that of the best daily profile, a day ahead (above 1: the day counts)."""
+    """`features` (n, columns) with the `centre` and `spread` (n) that turn a tree's answer into the unit.
+
+    `record` (n, len(RECORD)): quantiles of past errors at that lead, in spreads from the centre; `season`
+    (n): error of the best level over that of the best daily profile, a day ahead (above 1: the day counts);
+    `level` (n): usual size of the values, in the unit; `days_known` and `lead_days` (n): days of history,
+    and days ahead.
+    """
 
     features: Array
     centre: Array
     spread: Array
-    tail: Array
+    record: Array
     season: Array
+    level: Array
+    days_known: Array
+    lead_days: Array
+
+    @staticmethod
+    def joined(parts: Sequence[Rows], order: Array) -> Rows:
+        """Rows of all parts one after the other, then picked in `order`."""
+        return Rows(*(np.concatenate([getattr(p, f.name) for p in parts])[order] for f in fields(Rows)))
 
 
 class Featuriser:
@@ -49,14 +65,18 @@ class Featuriser:
         self._slot_spreads: dict[int, Array] = {}
         self._tails: dict[int, Array] = {}
 
-    def rows(self, origin: Array, lead: Array, days: int) -> Rows:
-        """Rows for forecasts of `origin + lead`, whose leads all need the same whole `days` back."""
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            return self._rows(origin, lead, days)
+    def rows(self, origin: Array, lead: Array, days: int, judged_as: Array | None = None) -> Rows:
+        """Rows for forecasts of `origin + lead`, whose leads all need the same whole `days` back.
 
-    def _rows(self, origin: Array, lead: Array, days: int) -> Rows:
+        judged_as: the leads whose errors and spreads speak for these rows, where they are others: a step
+        beyond the last week looked at has its weekday and time from within that week.
+        """
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            return self._rows(origin, lead, days, lead if judged_as is None else judged_as)
+
+    def _rows(self, origin: Array, ahead: Array, days: int, lead: Array) -> Rows:
         made, history = self.candidates, self.history
-        step, day = origin + lead, history.steps_per_day
+        step, day = origin + ahead, history.steps_per_day
         bucket = made.bucket(lead)
         candidates = made.all(step, origin, days)
         errors = made.error_table[bucket, :, origin].T
@@ -66,7 +86,7 @@ class Featuriser:
         ratio = np.clip(slot_spread / np.where(usual > 0, usual, np.nan), 0.1, 10.0)
         ratio = np.where(np.isnan(ratio), 1.0, ratio)
         spread = made.spreads[bucket, origin] * ratio**0.6 + 1e-4 * history.scale
-        tail = self._tail_quantiles(origin)[:, bucket, np.arange(len(origin))] / spread
+        errors_seen = self._tail_quantiles(origin)[:, bucket, np.arange(len(origin))] / spread
         profiles = history.profiles(days)
 
         def away(value: Array) -> Array:
@@ -93,11 +113,20 @@ class Featuriser:
             (history.weekend[step] != history.weekend[before]) * 1.0,
             np.minimum(origin / day, 42.0),
             centre / spread,
-            *tail,
+            *errors_seen[: len(TAIL)],
         ]
         table = np.clip(np.array(columns), -LIMIT, LIMIT)
         table = np.round(np.where(np.isnan(table), MISSING, table), DECIMALS).T
-        return Rows(table, centre, spread, tail.T, self._season(origin))
+        return Rows(
+            table,
+            centre,
+            spread,
+            errors_seen[len(TAIL) :].T,
+            self._season(origin),
+            np.abs(np.fmin(past["median_24h"], past["level_7d"])[origin]),
+            past["days_known"][origin],
+            lead / day,
+        )
 
     def _season(self, origin: Array) -> Array:
         made = self.candidates
@@ -118,7 +147,7 @@ class Featuriser:
         return self._slot_spreads[days]
 
     def _tail_quantiles(self, origin: Array) -> Array:
-        """(len(TAIL), leads, n) quantiles of the errors of the last days, as known at half a day's mark.
+        """(len(TAIL) + len(RECORD), leads, n) quantiles of the last days' errors, as known at half a day's mark.
 
         The newest origin always gets its own; older ones (training) share one per half day.
         """
@@ -130,12 +159,12 @@ class Featuriser:
     def _tail(self, mark: int) -> Array:
         if mark not in self._tails:
             day = self.history.steps_per_day
-            found = np.full((len(TAIL), len(self.candidates.residuals)), np.nan)
+            found = np.full((len(TAIL) + len(RECORD), len(self.candidates.residuals)), np.nan)
             for place, residual in enumerate(self.candidates.residuals):
                 recent = residual[max(0, mark + 1 - TAIL_DAYS * day) : mark + 1]
                 recent = recent[~np.isnan(recent)]
                 if len(recent) > day // 2:
-                    found[:, place] = np.quantile(recent, TAIL)
+                    found[:, place] = np.quantile(recent, TAIL + RECORD)
             self._tails[mark] = found
         return self._tails[mark]
 

@@ -3,9 +3,9 @@
 How: many simple forecasts are made and combined by their past errors (planner.demand.candidates);
 gradient-boosted trees trained for the pinball loss on made series (planner.demand.synthetic) then give
 each quantile as a distance from that centre in units of its usual error (planner.demand.features); the
-upper tail is pulled towards the errors this very series showed in its last two weeks, in the manner of
-split conformal prediction (Vovk, Gammerman and Shafer, 2005). A series that says too little gets the
-plain quantiles of its recent values and a named warning.
+far tail is then corrected by the errors of this very series and by room for a level it never had
+(planner.demand.tails). A series that says too little gets the plain quantiles of its recent values and a
+named warning.
 """
 
 from __future__ import annotations
