@@ -23,6 +23,8 @@ OPERATIONS: dict[ResourceType, frozenset[str]] = {
             "autoscaling:UpdateAutoScalingGroup",
             "autoscaling:DeleteAutoScalingGroup",
             "autoscaling:SetInstanceProtection",
+            "autoscaling:TerminateInstanceInAutoScalingGroup",
+            "ecs:UpdateContainerInstancesState",
         }
     ),
     ResourceType.CAPACITY_PROVIDER: frozenset(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deploy.model import Change, ChangeSet, Effect, Image, ResourceRef, State
-from deploy.normalise import VOLATILE, merged, stated
+from deploy.normalise import OUTDATED, VOLATILE, merged, stated
 from planner.documents import ConfigDocument
 from planner.documents.config import ResourceType
 
@@ -37,7 +37,7 @@ def _resource_changes(ref: ResourceRef, live: Image | None, wanted: Image | None
     if ref.type is ResourceType.TASK_DEFINITION:
         return _definition_changes(ref, live, wanted)
     after = merged(live, stated(wanted))
-    ignored = frozenset() if _is_emptied(wanted) else VOLATILE.get(ref.type, frozenset())
+    ignored = frozenset() if _is_emptied(wanted) else VOLATILE.get(ref.type, frozenset()) - {OUTDATED}
     return [
         Change(ref.id, path, old, new, effect_of(ref.type, path), _note(ref.type, path))
         for path, old, new in _differences("", live, after)
@@ -79,7 +79,8 @@ def effect_of(kind: ResourceType, path: str) -> Effect:
     if kind is ResourceType.SERVICE and field in RESTARTS:
         return Effect.RESTARTS_TASKS
     if kind is ResourceType.AUTO_SCALING_GROUP:
-        return Effect.REPLACES if field in {"LaunchTemplate", "VPCZoneIdentifier"} else Effect.ONLY_MONEY
+        replaces = {"LaunchTemplate", "VPCZoneIdentifier", OUTDATED}
+        return Effect.REPLACES if field in replaces else Effect.ONLY_MONEY
     if kind in {ResourceType.SCALABLE_TARGET, ResourceType.SCHEDULED_ACTION}:
         return Effect.ONLY_MONEY
     return Effect.NO_RESTART
@@ -88,6 +89,8 @@ def effect_of(kind: ResourceType, path: str) -> Effect:
 def _note(kind: ResourceType, path: str) -> str:
     if kind is ResourceType.SERVICE and path.startswith("capacityProviderStrategy"):
         return "a deployment is forced, so that running tasks move"
+    if kind is ResourceType.AUTO_SCALING_GROUP and effect_of(kind, path) is Effect.REPLACES:
+        return "instances are replaced in waves: new ones join first, tasks leave, then old ones go"
     return ""
 
 

@@ -12,6 +12,7 @@ from deploy.journal import Journal
 from deploy.model import Action, EntryKind, Failure, FailureKind, Image, ResourceRef, Step
 from deploy.normalise import covers, normalise, stable
 from deploy.ports import AnswerLost, CallFailed, Clock, Cloud, Deployment
+from deploy.replacement import Order, replace_in_waves
 from deploy.rollout import Rollout, await_deployment, deployment_evidence
 from deploy.steps import scaled_count
 from planner.documents.config import ResourceType
@@ -79,6 +80,8 @@ class Executor:
                     self._attempt(step, lambda: self._await_deployment(step, ref))
                 case Action.DRAIN:
                     self._attempt(step, lambda: self._drain(step, ref))
+                case Action.REPLACE:
+                    self._attempt(step, lambda: self._replace(step, ref))
                 case Action.UNDRAIN:
                     self._attempt(step, lambda: self._undrain(step, ref))
                 case Action.DEREGISTER:
@@ -89,6 +92,8 @@ class Executor:
         live = self.cloud.read(ref) if step.action is not Action.AWAIT_DEPLOYMENT else None
         for image in (live, step.after):
             names |= {value for value in (image or {}).values() if isinstance(value, str)}
+        if step.action is Action.REPLACE:
+            names |= {m.ec2_instance_id for m in self.cloud.members(ref.name, str((step.after or {})["provider"]))}
         return frozenset(names)
 
     def _attempt(self, step: Step, act: Callable[[], None]) -> None:
@@ -277,6 +282,25 @@ class Executor:
                 self.cloud.set_instance_status(wave, "DRAINING")
             self._await_empty(provider, ref)
         self._finish(step, ref, None, {})
+
+    def _replace(self, step: Step, ref: ResourceRef) -> None:
+        """Replace a group's outdated instances; the list and every resize are announced before they begin."""
+        wanted = step.after or {}
+        recorded = self._recorded(step)
+        if recorded is None:
+            old = [m for m in self.cloud.members(ref.name, wanted["provider"]) if m.outdated]
+            named = {"instances": [m.ec2_instance_id for m in old], "arns": [m.arn for m in old if m.arn]}
+            self._announce(step, ref, named, dict(wanted))
+            leaving = tuple(named["instances"])
+        else:
+            leaving = tuple(recorded["before"]["instances"])
+        order = Order(ref.name, str(wanted["provider"]), leaving, int(wanted["instances"]))
+        failure = replace_in_waves(
+            order, self.cloud, self.clock, lambda before, after: self._announce(step, ref, before, after), self.say
+        )
+        if failure is not None:
+            raise StepFailed(failure)
+        self._finish(step, ref, self.cloud.read(ref), {})
 
     def _undrain(self, step: Step, ref: ResourceRef) -> None:
         wanted = step.after or {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from deploy.emit.fields import replaces_in_place
 from deploy.model import WorkingHours
 from planner.documents import ConfigDocument
 from planner.documents.config import ResourceType
@@ -95,6 +96,6 @@ def lowers_availability(config: ConfigDocument) -> tuple[str, ...]:
             deployment = resource.request.get("deploymentConfiguration", {})
             if deployment.get("minimumHealthyPercent", 100) < 100:
                 found.append(resource.id)
-        if not resource.present:
+        if not resource.present or replaces_in_place(resource):
             found.append(resource.id)
     return tuple(found)

@@ -193,6 +193,8 @@ class Action(StrEnum):
     SET_DESIRED_COUNT = "set desired count"
     DRAIN = "drain"
     """Drain the instances of a capacity provider in waves."""
+    REPLACE = "replace"
+    """Replace a group's instances in waves: new ones join, old ones drain and go."""
     UNDRAIN = "undrain"
     DEREGISTER = "deregister"
     """Task definition revisions that a run made and that is taken back."""

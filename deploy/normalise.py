@@ -16,9 +16,12 @@ from planner.units import CpuUnits, MiB, cpu_units, mib
 
 VOLATILE: dict[ResourceType, frozenset[str]] = {
     ResourceType.SERVICE: frozenset({"desiredCount"}),
-    ResourceType.AUTO_SCALING_GROUP: frozenset({"DesiredCapacity"}),
+    ResourceType.AUTO_SCALING_GROUP: frozenset({"DesiredCapacity", "OutdatedInstances"}),
 }
 """Fields that an autoscaler moves all day: recorded in before-images, but no part of what is approved."""
+OUTDATED = "OutdatedInstances"
+"""Instances of a group that were launched from another template than it has now; wanted is 0 where a bundle
+replaces them."""
 
 
 def normalise(kind: ResourceType, image: Image) -> dict[str, Any]:

@@ -62,6 +62,20 @@ class Instance:
     """Tasks that are not daemons: what draining waits for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One instance of an Auto Scaling group that is not terminating, and what the cluster knows of it."""
+
+    ec2_instance_id: str
+    arn: str | None
+    """Of its container instance; None while it has not joined the cluster."""
+    status: str
+    """ACTIVE, DRAINING, or "" while it has not joined."""
+    running_tasks: int
+    outdated: bool
+    """Launched from another template than the group has now."""
+
+
 class AnswerLost(Exception):
     """A write was sent and no answer came: it may have happened or not. Read before writing again."""
 
@@ -115,6 +129,14 @@ class Cloud(Protocol):
     def instances(self, capacity_provider: str) -> Sequence[Instance]: ...
 
     def set_instance_status(self, arns: Sequence[str], status: str) -> None: ...
+
+    def members(self, group: str, capacity_provider: str) -> Sequence[Member]:
+        """The instances of an Auto Scaling group."""
+        ...
+
+    def terminate(self, ec2_instance_id: str, shrink: bool) -> None:
+        """Terminate one instance of a group; `shrink` lowers the group's desired size with it."""
+        ...
 
     def set_desired_count(self, service: str, count: int) -> None: ...
 

@@ -83,15 +83,13 @@ def next_move(
     number = next((n for n, wave in enumerate(waves) if present.intersection(wave)), len(waves) - 1)
     wave = [m for m in left if number == len(waves) - 1 or m.ec2_instance_id in set(waves[number])]
     needed = math.ceil(planned * (number + 1) / len(waves))
-    fresh = [m for m in members if not m.outdated]
-    ready = sum(1 for m in fresh if m.status == "ACTIVE")
+    ready = sum(1 for m in members if not m.outdated and m.status == "ACTIVE")
     leaving = all(m.status != "ACTIVE" and not m.running_tasks for m in wave)
     least, desired = sizes
     # Until the wave is empty the group may not shrink below what is there; then only by the wave itself.
     floor = len(left) + needed - (len(wave) if leaving else 0)
-    wanted = max(desired, len(left) + max(needed, len(fresh)) if not leaving else floor)
-    if least != floor or desired < wanted:
-        return Resize(floor, wanted)
+    if least != floor or desired < floor:
+        return Resize(floor, max(desired, floor))
     if ready < needed:
         return Join(ready, needed)
     if active := tuple(m.arn for m in wave if m.status == "ACTIVE" and m.arn is not None):

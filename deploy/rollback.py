@@ -68,6 +68,8 @@ def read_past(entries: tuple[JournalEntry, ...]) -> Past:
         if entry.kind not in {EntryKind.INTENT, EntryKind.ROLLBACK_INTENT}:
             continue
         ref, action = ResourceRef.parse(body["resource"]), Action(body["action"])
+        if action is Action.REPLACE and "MaxSize" in body["after"]:  # a resize between two waves
+            ours.setdefault(ref.id, []).append(body["after"])
         if action in {Action.WRITE, Action.DELETE}:
             ours.setdefault(ref.id, []).append(body["after"])
             if entry.kind is EntryKind.INTENT:
@@ -76,6 +78,8 @@ def read_past(entries: tuple[JournalEntry, ...]) -> Past:
             continue
         if action is Action.DRAIN:
             drained.setdefault(ref.name, tuple(body["before"]["instances"]))
+        if action is Action.REPLACE and "arns" in body["before"]:
+            drained.setdefault(str(body["after"]["provider"]), tuple(body["before"]["arns"]))
         if ref.type is ResourceType.SERVICE and "desiredCount" in (body["after"] or {}):
             counts.setdefault(ref.name, int(body["before"]["desiredCount"]))
         if ref.type is ResourceType.TASK_DEFINITION and ref.name not in definitions:

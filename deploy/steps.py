@@ -14,7 +14,7 @@ from typing import Any
 
 from deploy.diff import RESTARTS
 from deploy.model import Action, Image, ResourceRef, State, Step
-from deploy.normalise import covers, merged, stable
+from deploy.normalise import OUTDATED, covers, merged, stable
 from planner.documents.config import ResourceType
 
 FREEZE: Mapping[str, bool] = {"DynamicScalingInSuspended": True}
@@ -38,7 +38,7 @@ class Move:
             return live is None or wanted is None or live.get("content") != wanted.get("content")
         if ref.type is ResourceType.AUTO_SCALING_GROUP and wanted is not None and wanted.get("MaxSize") != 0:
             # The desired size of a managed group is its provider's business once it exists.
-            return live is None or not covers(live, stable(ref.type, wanted))
+            return live is None or not covers(live, stable(ref.type, wanted)) or replaces_instances(live, wanted)
         return not covers(live, wanted)
 
     def restarts(self, service: str) -> bool:
@@ -49,6 +49,14 @@ class Move:
             return False
         after = merged(live, wanted)
         return any(after.get(name) != live.get(name) for name in RESTARTS)
+
+
+def replaces_instances(live: Image | None, wanted: Image | None) -> bool:
+    """Whether instances of a group that stays have to be launched anew, from another template."""
+    if live is None or wanted is None or wanted.get("MaxSize") == 0:
+        return False
+    other = "LaunchTemplate" in wanted and wanted["LaunchTemplate"] != live.get("LaunchTemplate")
+    return bool(other or live.get(OUTDATED, 0) > wanted.get(OUTDATED, live.get(OUTDATED, 0)))
 
 
 def plan_steps(move: Move) -> tuple[Step, ...]:
@@ -110,7 +118,7 @@ def _raised_sizes(live: Image | None, wanted: Image | None) -> dict[str, Any] | 
         return None
     if live is None:
         return dict(wanted)
-    after = {name: value for name, value in wanted.items() if name not in SIZES}
+    after = {name: value for name, value in wanted.items() if name not in {*SIZES, OUTDATED}}
     after["MinSize"] = max(live["MinSize"], wanted["MinSize"])
     after["MaxSize"] = max(live["MaxSize"], wanted["MaxSize"])
     floor = max(live["DesiredCapacity"], wanted.get("DesiredCapacity", 0))
@@ -291,9 +299,18 @@ def _lower_capacity(move: Move) -> Iterator[Step]:
             if provider is not None:
                 yield _drain(provider)
             yield _write(move, ref, wanted, "emptied last")
-        elif wanted["MinSize"] < live["MinSize"] or wanted["MaxSize"] < live["MaxSize"]:
-            final = {name: value for name, value in wanted.items() if name != "DesiredCapacity"}
+            continue
+        replaced = replaces_instances(live, wanted)
+        if replaced:
+            yield _replace(move, ref, wanted)
+        if replaced or wanted["MinSize"] < live["MinSize"] or wanted["MaxSize"] < live["MaxSize"]:
+            final = {n: v for n, v in wanted.items() if n not in {"DesiredCapacity", OUTDATED}}
             yield _write(move, ref, final, "sizes of the plan", first=False)
+
+
+def _replace(move: Move, ref: ResourceRef, wanted: Image) -> Step:
+    after = {"provider": move.providers.get(ref.name, ""), "instances": int(wanted["DesiredCapacity"])}
+    return Step("", Action.REPLACE, ref.id, after, "new instances join before old ones drain and go, in waves")
 
 
 def _drain(provider: str) -> Step:

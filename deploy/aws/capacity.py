@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from deploy.aws.calls import Calls
+from deploy.aws.groups import COPIED_GROUP_FIELDS, group_image
+from deploy.emit.fields import replaces_in_place
 from deploy.model import Image, ResourceRef
-from deploy.normalise import merged, normalise, short_name, stated
+from deploy.normalise import OUTDATED, merged, normalise, short_name, stated
 from deploy.ports import CallFailed
 from planner.documents import Resource
 from planner.documents.config import ResourceType
@@ -17,12 +19,6 @@ AMI_PARAMETER = "/aws/service/ecs/optimized-ami/amazon-linux-2023/{architecture}
 """Public parameter of the ECS-optimised AMI (ECS developer guide, "Retrieving Linux Amazon ECS-optimized AMI
 metadata"); the ARM one has `arm64/` in its path."""
 
-COPIED_GROUP_FIELDS = (
-    "HealthCheckType",
-    "HealthCheckGracePeriod",
-    "NewInstancesProtectedFromScaleIn",
-    "TerminationPolicies",
-)
 MANAGED_DEFAULTS: Mapping[str, Any] = {"minimumScalingStepSize": 1, "maximumScalingStepSize": 10_000}
 
 
@@ -110,11 +106,13 @@ class CapacityResources:
 
     def read_group(self, name: str) -> Image | None:
         group = self.describe_group(name)
-        return None if group is None else normalise(ResourceType.AUTO_SCALING_GROUP, _group_image(group))
+        return None if group is None else normalise(ResourceType.AUTO_SCALING_GROUP, group_image(group))
 
     def resolve_group(self, resource: Resource) -> Image | Rejection:
         request = resource.request
         image: dict[str, Any] = {k: request[k] for k in ("MinSize", "MaxSize", "DesiredCapacity") if k in request}
+        if replaces_in_place(resource):
+            return self._replaced(resource) or {**image, "LaunchTemplate": request["LaunchTemplate"], OUTDATED: 0}
         if "$base" not in request:
             return self._other_type(resource) or image
         base = self._group_of(ResourceRef.parse(request["$base"]).name)
@@ -123,13 +121,25 @@ class CapacityResources:
         subnets = self._subnets(str(base.get("VPCZoneIdentifier", "")), tuple(request["$zones"]))
         if isinstance(subnets, Rejection):
             return subnets
-        copied = {k: v for k, v in _group_image(base).items() if k in (*COPIED_GROUP_FIELDS, "Tags")}
+        copied = {k: v for k, v in group_image(base).items() if k in (*COPIED_GROUP_FIELDS, "Tags")}
         shown = {"VPCZoneIdentifier": subnets, "LaunchTemplate": request["LaunchTemplate"]}
         whole: dict[str, Any] = {**copied, **image, **shown}
         return normalise(ResourceType.AUTO_SCALING_GROUP, whole)
 
+    def _replaced(self, resource: Resource) -> Rejection | None:
+        """Why the group's instances cannot be replaced in place."""
+        group = self.describe_group(resource.name)
+        if group is None or group.get("LaunchTemplate"):
+            return None
+        kind = "a mixed instances policy" if group.get("MixedInstancesPolicy") else "a launch configuration"
+        return Rejection(
+            resource.id,
+            f"has {kind}: replacing its instances in place is not supported yet; plan a new capacity provider "
+            "and retire this one",
+        )
+
     def _other_type(self, resource: Resource) -> Rejection | None:
-        """A group that exists keeps its instance type: exchanging it in place would replace running instances."""
+        """A group whose template stays keeps its instance type, or its sizes would be those of another type."""
         wanted = resource.request.get("$room", {}).get("instance_type")
         template = (self.describe_group(resource.name) or {}).get("LaunchTemplate")
         if wanted is None or not template:
@@ -140,8 +150,8 @@ class CapacityResources:
             return None
         return Rejection(
             resource.id,
-            f"has {live} and the plan wants {wanted}: an instance refresh is not supported yet; plan a new "
-            "capacity provider and retire this one",
+            f"has {live} and the plan wants {wanted}: say `replaces_type` in the plan's fleet to have its "
+            "instances replaced in waves, or plan a new capacity provider and retire this one",
         )
 
     def _subnets(self, identifier: str, zones: tuple[str, ...]) -> str | Rejection:
@@ -158,13 +168,15 @@ class CapacityResources:
     def write_group(self, ref: ResourceRef, after: Image, live: Image | None) -> dict[str, Any]:
         if live is not None:
             changed = {
-                k: v for k, v in after.items() if v != live.get(k) and k not in {"Tags", "AutoScalingGroupARN"}
+                k: v
+                for k, v in after.items()
+                if v != live.get(k) and k not in {"Tags", "AutoScalingGroupARN", OUTDATED}
             }
             if after.get("MaxSize") == 0:
                 self._unprotect(ref.name)
             self._calls("autoscaling", "UpdateAutoScalingGroup", AutoScalingGroupName=ref.name, **changed)
             return {}
-        request = {k: v for k, v in after.items() if k != "AutoScalingGroupARN"}
+        request = {k: v for k, v in after.items() if k not in {"AutoScalingGroupARN", OUTDATED}}
         request["Tags"] = [
             {**tag, "ResourceId": ref.name, "ResourceType": "auto-scaling-group"} for tag in after.get("Tags", [])
         ]
@@ -268,25 +280,3 @@ class CapacityResources:
 def _cluster_image(cluster: Mapping[str, Any]) -> dict[str, Any]:
     names = ("capacityProviders", "defaultCapacityProviderStrategy")
     return {name: cluster.get(name, []) for name in names}
-
-
-def _group_image(group: Mapping[str, Any]) -> dict[str, Any]:
-    fields = (
-        "MinSize",
-        "MaxSize",
-        "DesiredCapacity",
-        "AutoScalingGroupARN",
-        "VPCZoneIdentifier",
-        *COPIED_GROUP_FIELDS,
-    )
-    image = {name: group[name] for name in fields if group.get(name) is not None}
-    template = group.get("LaunchTemplate")
-    if template:
-        image["LaunchTemplate"] = {k: template.get(k) for k in ("LaunchTemplateName", "Version")}
-    tags = [
-        {k: tag.get(k) for k in ("Key", "Value", "PropagateAtLaunch")}
-        for tag in group.get("Tags", [])
-        if not str(tag["Key"]).startswith("aws:")
-    ]
-    image["Tags"] = sorted(tags, key=lambda tag: str(tag["Key"]))
-    return image

@@ -8,10 +8,11 @@ from typing import Any
 from deploy.aws.calls import Calls
 from deploy.aws.capacity import CapacityResources
 from deploy.aws.ecs import EcsResources
+from deploy.aws.groups import staying
 from deploy.aws.scaling import ScalingResources
 from deploy.model import Image, ResourceRef
 from deploy.normalise import merged, normalise
-from deploy.ports import Deployment, Instance, Scope, ServiceCounts
+from deploy.ports import Deployment, Instance, Member, Scope, ServiceCounts
 from planner.documents import Resource
 from planner.documents.config import ResourceType
 from planner.model import Rejection
@@ -123,6 +124,24 @@ class AwsCloud:
 
     def set_instance_status(self, arns: Sequence[str], status: str) -> None:
         self.ecs.set_instance_status(arns, status)
+
+    def members(self, group: str, capacity_provider: str) -> Sequence[Member]:
+        told = self.capacity.describe_group(group) or {}
+        joined = {i.ec2_instance_id: i for i in self.ecs.instances(capacity_provider)}
+        return [
+            Member(name, known.arn, known.status, known.running_tasks, outdated)
+            if (known := joined.get(name)) is not None
+            else Member(name, None, "", 0, outdated)
+            for name, outdated in staying(told).items()
+        ]
+
+    def terminate(self, ec2_instance_id: str, shrink: bool) -> None:
+        self.calls(
+            "autoscaling",
+            "TerminateInstanceInAutoScalingGroup",
+            InstanceId=ec2_instance_id,
+            ShouldDecrementDesiredCapacity=shrink,
+        )
 
     def set_desired_count(self, service: str, count: int) -> None:
         self.ecs.set_desired_count(service, count)

@@ -48,7 +48,7 @@ def _fleet(plan: PlanDocument) -> list[Resource]:
 
 def _fleet_line(plan: PlanDocument, line: FleetPlan) -> list[Resource]:
     group = _id(ResourceType.AUTO_SCALING_GROUP, line.auto_scaling_group)
-    resources = [] if line.exists else [_launch_template(line)]
+    resources = [_launch_template(line)] if not line.exists or _is_replaced(line) else []
     resources.append(
         Resource(
             id=group,
@@ -72,13 +72,23 @@ def _fleet_line(plan: PlanDocument, line: FleetPlan) -> list[Resource]:
     return resources
 
 
+def _is_replaced(line: FleetPlan) -> bool:
+    return line.exists and line.replaces_type not in {None, line.instance_type}
+
+
+def _template_name(line: FleetPlan) -> str:
+    """A template is never changed: what replaces gets one of its own, and the old one stays to go back to."""
+    return f"{line.auto_scaling_group}-{line.instance_type}" if line.exists else line.auto_scaling_group
+
+
 def _launch_template(line: FleetPlan) -> Resource:
+    name = _template_name(line)
     return Resource(
-        id=_id(ResourceType.LAUNCH_TEMPLATE, line.auto_scaling_group),
+        id=_id(ResourceType.LAUNCH_TEMPLATE, name),
         type=ResourceType.LAUNCH_TEMPLATE,
-        name=line.auto_scaling_group,
+        name=name,
         request={
-            "LaunchTemplateName": line.auto_scaling_group,
+            "LaunchTemplateName": name,
             "LaunchTemplateData": {
                 "$base": _id(ResourceType.CAPACITY_PROVIDER, _like(line)),
                 "$architecture": line.architecture.value,
@@ -89,6 +99,8 @@ def _launch_template(line: FleetPlan) -> Resource:
 
 
 def _like(line: FleetPlan) -> str:
+    if line.exists:
+        return line.capacity_provider
     if line.like is None:
         raise NotSupported(
             f"capacity provider {line.capacity_provider} is new and says no `like`: creating a launch template "
@@ -116,10 +128,9 @@ def _group_request(line: FleetPlan) -> dict[str, Any]:
         },
     }
     if not line.exists:
-        request |= {
-            "$base": _id(ResourceType.CAPACITY_PROVIDER, _like(line)),
-            "LaunchTemplate": {"LaunchTemplateName": line.auto_scaling_group, "Version": "$Latest"},
-        }
+        request["$base"] = _id(ResourceType.CAPACITY_PROVIDER, _like(line))
+    if not line.exists or _is_replaced(line):
+        request["LaunchTemplate"] = {"LaunchTemplateName": _template_name(line), "Version": "$Latest"}
     return request
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy.emit.fields import KINDS, MISSING, get, items, put, recipe
+from deploy.emit.fields import KINDS, MISSING, get, items, put, recipe, replaces_in_place
 from deploy.emit.terraform import family_of
 from planner.documents import ConfigDocument, Resource
 from planner.documents.canonical import write
@@ -66,6 +66,9 @@ def _resource(resource: Resource, parameters: dict[str, Any], scheduled: list[Re
         "Metadata": {METADATA: told},
         "Properties": properties,
     }
+    if replaces_in_place(resource):
+        # Without a policy CloudFormation would leave the old instances running.
+        made["UpdatePolicy"] = {"AutoScalingRollingUpdate": {"MinInstancesInService": resource.request["MinSize"]}}
     return made | ({"DependsOn": needed} if needed else {})
 
 

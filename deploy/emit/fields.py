@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from planner.documents.config import ResourceType
+from planner.documents.config import Resource, ResourceType
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +204,15 @@ KINDS: Mapping[ResourceType, Kind] = {
 }
 
 MISSING: Any = object()
+
+
+def replaces_in_place(resource: Resource) -> bool:
+    """Whether a group that exists gets another launch template, so that its instances are replaced in waves."""
+    return (
+        resource.type is ResourceType.AUTO_SCALING_GROUP
+        and "LaunchTemplate" in resource.request
+        and "$base" not in resource.request
+    )
 
 
 def get(tree: Any, path: str) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy.emit.fields import KINDS, MISSING, get, items, put, recipe
+from deploy.emit.fields import KINDS, MISSING, get, items, put, recipe, replaces_in_place
 from planner.documents import ConfigDocument, Resource
 from planner.documents.canonical import write
 from planner.documents.config import ResourceType
@@ -111,6 +111,8 @@ def _complete(resource: Resource, block: dict[str, Any], variables: dict[str, An
                 variables, f"launch_template_{name}", "string", f"launch template of {resource.name}"
             )
             block["launch_template"] = [{"name": template, "version": "$Latest"}]
+        if replaces_in_place(resource):
+            block["instance_refresh"] = [{"strategy": "Rolling", "preferences": [{"min_healthy_percentage": 100}]}]
         if resource.present:  # a managed group's desired size is its capacity provider's business
             block["lifecycle"] = [{"ignore_changes": ["desired_capacity"]}]
     elif (

@@ -31,6 +31,9 @@ _SERVICE_TYPES = frozenset(
 )
 
 
+TERMINATE = "autoscaling:TerminateInstanceInAutoScalingGroup"
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """An approved bundle that is being applied, or taken back."""
@@ -139,6 +142,8 @@ def step_refusal(
         return f"{ref.id} is not in the approved bundle"
     if name not in _OPERATIONS[ref.type]:
         return f"a step on {ref.id} does not call it"
+    if name == TERMINATE and parameters.get("InstanceId") not in authorisation.names:
+        return f"instance {parameters.get('InstanceId')} is not one of the step's group"
     mine = announced.after if announced is not None and announced.resource_id == ref.id else {}
     return (
         _names_another(run, ref, name, parameters) or _adds(name, mine, parameters) or _differs(mine, parameters)
@@ -158,6 +163,8 @@ def _identity(run: Run, ref: ResourceRef, name: str) -> dict[str, str]:
         return {"cluster": run.cluster, "service": ref.name}
     if name == "ecs:UpdateContainerInstancesState":
         return {"cluster": run.cluster}
+    if name == TERMINATE:
+        return {}  # names no group: the step's own instances are compared instead
     if name == "ecs:PutClusterCapacityProviders":
         return {"cluster": ref.name}
     if name == "ecs:DeleteCapacityProvider":

@@ -14,11 +14,24 @@ from typing import Any
 from moto.autoscaling.models import ASG_NAME_TAG, FakeAutoScalingGroup, InstanceState
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult
 
 from deploy.sandbox.ecs.instances import Instances
 from deploy.sandbox.world import current
 
 WAITING = "Terminating:Wait"
+
+
+class LaunchedInstance(InstanceState):
+    """An instance of a group, which remembers the template it was launched from."""
+
+    def __init__(self, instance: Any, protected_from_scale_in: bool | None) -> None:
+        super().__init__(instance, protected_from_scale_in=protected_from_scale_in)
+        self._launched_from = super().launch_template
+
+    @property
+    def launch_template(self) -> dict[str, Any] | None:
+        return self._launched_from
 
 
 class AutoScalingError(ServiceException):
@@ -96,7 +109,7 @@ class SandboxGroup(FakeAutoScalingGroup):
             for instance in reservation.instances:
                 instance.autoscaling_group = self  # type: ignore[attr-defined]
                 protected = self.new_instances_protected_from_scale_in
-                self.instance_states.append(InstanceState(instance, protected_from_scale_in=protected))
+                self.instance_states.append(LaunchedInstance(instance, protected))
 
     def _subnets(self) -> dict[str, str]:
         """The group's subnet of each zone."""
@@ -184,6 +197,35 @@ class SandboxAutoScaling(AutoScalingResponse):
         least, most = self._get_param("MinSize"), self._get_param("MaxSize")
         self._check_sizes(group.min_size if least is None else least, group.max_size if most is None else most)
         return super().update_auto_scaling_group()
+
+    def terminate_instance_in_auto_scaling_group(self) -> Any:
+        name = self._get_param("InstanceId")
+        shrink = self._get_bool_param("ShouldDecrementDesiredCapacity", False)
+        group = next((g for g in self._groups() if name in {s.instance.id for s in g.active_instances()}), None)
+        if group is None:
+            raise AutoScalingError("ValidationError", f"Instance Id not found - No managed instance found: {name}")
+        size = group.desired_capacity or 0
+        if shrink and size - group.weight < int(group.min_size or 0):
+            raise AutoScalingError(
+                "ValidationError",
+                f"Currently, desiredSize equals minSize ({group.min_size}). Terminating instance without "
+                "replacement will violate group's min size constraint. Either set shouldDecrement flag to false "
+                "or lower group's min size.",
+            )
+        group.retire(name)
+        if not shrink:
+            group.set_desired_capacity(size)
+        activity = {
+            "ActivityId": name,
+            "AutoScalingGroupName": group.name,
+            "Cause": "At a user's request.",
+            "StartTime": current().clock.now,
+            "StatusCode": "InProgress",
+        }
+        return ActionResult({"Activity": activity})
+
+    def _groups(self) -> list[SandboxGroup]:
+        return [self._group(name) for name in self.autoscaling_backend.autoscaling_groups]
 
     def _check_sizes(self, least: Any, most: Any) -> None:
         if int(least) > int(most):

@@ -189,6 +189,10 @@ class FleetPlan(Strict):
     )
     target_capacity_percent: Annotated[int, Field(ge=1, le=100)] = 100
     usd_per_hour: Money
+    replaces_type: Name | None = Field(
+        default=None,
+        description="Instance type that a provider that exists has now, where its instances are to be replaced",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> FleetPlan:
