@@ -15,15 +15,15 @@ def slow_square(number: int, offset: int) -> int:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_the_order_of_the_items(workers: int) -> None:
-    items = [(number, 1) for number in range(9)]
+    items = [(number, 1) for number in range(20)]
 
-    assert list(in_order(slow_square, items, workers)) == [n**2 + 1 for n in range(9)]
+    assert list(in_order(slow_square, items, workers)) == [n**2 + 1 for n in range(20)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_exception_reaches_the_caller(workers: int) -> None:
     with pytest.raises(ValueError, match="-3 is negative"):
-        list(in_order(slow_square, [(1, 0), (-3, 0), (2, 0), (5, 0)], workers))
+        list(in_order(slow_square, [(n, 0) for n in (1, -3, *range(20))], workers))
 
 
 def test_a_few_items_are_done_here() -> None:
