@@ -16,7 +16,8 @@ import numpy as np
 
 from planner.demand.smoothing import Array
 
-CHUNK = 4096
+ROWS_AT_ONCE = 256
+"""Few enough for the tables of one step down the trees to stay in the processor's cache."""
 BUNDLE = "quantile_trees.npz"
 
 
@@ -33,19 +34,55 @@ class Forest:
 
     def predict(self, features: Array) -> Array:
         """Sum over trees for each row of (n, columns)."""
-        parts = [self._chunk(features[at : at + CHUNK]) for at in range(0, len(features), CHUNK)]
+        walk = self._walk()
+        parts = [walk.sums(features[at : at + ROWS_AT_ONCE]) for at in range(0, len(features), ROWS_AT_ONCE)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
-    def _chunk(self, features: Array) -> Array:
-        trees = np.arange(len(self.feature))[None, :]
-        rows = np.arange(len(features))[:, None]
-        node = np.zeros((len(features), len(self.feature)), dtype=np.int32)
+    def _walk(self) -> _Walk:
+        """The same trees with every node of all of them in one row: inner nodes first, then leaves.
+
+        A leaf leads to itself, so that all rows go down to the full depth without being told apart.
+        """
+        trees, nodes = self.feature.shape
+        inner, leaves = trees * nodes, trees * self.leaf.shape[1]
+        tree = np.arange(trees)[:, None]
+
+        def target(child: Array) -> Array:
+            at_leaf = inner + tree * self.leaf.shape[1] - child - 1
+            return np.ravel(np.where(child < 0, at_leaf, tree * nodes + child))
+
+        itself = np.arange(inner, inner + leaves)
+        left = np.concatenate([target(self.left), itself])
+        right = np.concatenate([target(self.right), itself])
+        return _Walk(
+            np.concatenate([self.feature.ravel(), np.zeros(leaves)]).astype(np.int32),
+            np.concatenate([self.threshold.ravel(), np.zeros(leaves)]),
+            np.column_stack([right, left]).ravel().astype(np.int32),
+            np.concatenate([np.zeros(inner), self.leaf.ravel()]),
+            (tree.ravel() * nodes).astype(np.int32),
+            self.depth,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """`child[2 * node + went_left]`; `root` (trees)."""
+
+    feature: Array
+    threshold: Array
+    child: Array
+    leaf: Array
+    root: Array
+    depth: int
+
+    def sums(self, features: Array) -> Array:
+        flat = np.ascontiguousarray(features).ravel()
+        start = (np.arange(len(features), dtype=np.int32) * features.shape[1])[:, None]
+        node = np.broadcast_to(self.root, (len(features), len(self.root)))
         for _ in range(self.depth):
-            at = np.maximum(node, 0)
-            goes_left = features[rows, self.feature[trees, at]] <= self.threshold[trees, at]
-            child = np.where(goes_left, self.left[trees, at], self.right[trees, at])
-            node = np.where(node >= 0, child, node)
-        return np.asarray(self.leaf[trees, -node - 1].sum(axis=1))
+            value = flat.take(start + self.feature.take(node))
+            node = self.child.take(2 * node + (value <= self.threshold.take(node)))
+        return np.asarray(self.leaf.take(node).sum(axis=1))
 
 
 def from_lightgbm(model: Any) -> Forest:
