@@ -139,19 +139,28 @@ def _steps(value: NDArray[np.float64]) -> list[tuple[int, float, float]]:
     ratio = (value[1:] + 1e-9) / (value[:-1] + 1e-9)
     jumps = np.flatnonzero((ratio > STEP_RATIO**0.5) | (ratio < STEP_RATIO**-0.5)) + 1
     jumps = jumps[(jumps >= STEP_WINDOW) & (jumps <= len(value) - STEP_WINDOW)]
-    found: list[tuple[float, int, float, float]] = []
-    for at in jumps.tolist():
-        before, after = value[at - STEP_WINDOW : at], value[at : at + STEP_WINDOW]
-        low, high = float(np.median(before)), float(np.median(after))
-        noise = max(float(np.median(np.abs(before - low))), float(np.median(np.abs(after - high))), 1e-9)
-        factor = (high + 1e-9) / (low + 1e-9)
-        if (factor > STEP_RATIO or factor < 1 / STEP_RATIO) and abs(high - low) > STEP_NOISE * noise:
-            found.append((abs(float(value[at] - value[at - 1])), at, low, high))
+    windows = np.lib.stride_tricks.sliding_window_view(value, STEP_WINDOW)
+    before, after = windows[jumps - STEP_WINDOW], windows[jumps]
+    low, high = np.median(before, axis=1), np.median(after, axis=1)
+    noise = np.fmax(_deviation(before, low), _deviation(after, high))
+    factor = (high + 1e-9) / (low + 1e-9)
+    lasting = (factor > STEP_RATIO) | (factor < 1 / STEP_RATIO)
+    clear = np.abs(high - low) > STEP_NOISE * np.fmax(noise, 1e-9)
+    sharp = np.abs(value[jumps] - value[jumps - 1])
+    found = [
+        (float(sharp[i]), int(jumps[i]), float(low[i]), float(high[i])) for i in np.flatnonzero(lasting & clear)
+    ]
     chosen: list[tuple[int, float, float]] = []
     for _, at, low, high in sorted(found, reverse=True):
         if all(abs(at - other) > STEP_WINDOW for other, _, _ in chosen):
             chosen.append((at, low, high))
     return sorted(chosen)
+
+
+def _deviation(windows: NDArray[np.float64], median: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median absolute deviation of each row."""
+    of_rows: NDArray[np.float64] = np.median(np.abs(windows - median[:, None]), axis=1)
+    return of_rows
 
 
 def incidents(frame: pd.DataFrame) -> list[Mark]:
