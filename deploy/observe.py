@@ -52,6 +52,11 @@ def observe(config: ConfigDocument, cloud: Cloud) -> Observation:
             f"The bundle is for account {config.scope.account_id} in {config.scope.region}, but these credentials "
             f"are for {scope.account_id} in {scope.region}: change the profile or --region."
         )
+    with cloud.one_look():
+        return _observed(config, cloud)
+
+
+def _observed(config: ConfigDocument, cloud: Cloud) -> Observation:
     live: dict[str, Image | None] = {}
     wanted: dict[str, Image | None] = {}
     problems: list[Rejection] = []

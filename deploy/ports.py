@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -94,6 +95,10 @@ class Cloud(Protocol):
     """One cluster and what hangs on it. Writes are idempotent: the same `after` twice is once."""
 
     def scope(self) -> Scope: ...
+
+    def one_look(self) -> AbstractContextManager[None]:
+        """Within it the account is taken as of one moment: what was read is not read again."""
+        ...
 
     def read(self, ref: ResourceRef) -> Image | None:
         """The normalised live image; None if the resource is not there."""

@@ -33,8 +33,9 @@ def check_bundle(
     """Every check that comes before an approval."""
     from deploy.aws.preflight import AwsPreflight
 
-    checks = check(config, cloud, AwsPreflight(cloud))
-    return (*checks, _terraform_check(config, cloud, terraform_state, force))
+    with cloud.one_look():
+        checks = check(config, cloud, AwsPreflight(cloud))
+        return (*checks, _terraform_check(config, cloud, terraform_state, force))
 
 
 def _terraform_check(config: ConfigDocument, cloud: AwsCloud, state: str | None, force: bool) -> Check:
@@ -73,10 +74,11 @@ def approve_bundle(
     force: bool = False,
 ) -> Approval:
     """Observe, check, then sign. ApprovalRefused says what stands against it."""
-    observation = observe(config, cloud)
     if (executor == "terraform") != (terraform_plan is not None):
         raise ApprovalRefused("--executor terraform and --terraform-plan go together: pass both or neither.")
-    checks: Sequence[Check] = check_bundle(config, cloud, terraform_state, force or executor == "terraform")
+    with cloud.one_look():  # what is signed and what was checked are of one moment
+        observation = observe(config, cloud)
+        checks: Sequence[Check] = check_bundle(config, cloud, terraform_state, force or executor == "terraform")
     if terraform_plan is not None:
         from deploy.terraform import plan_checks, show_plan
 

@@ -15,12 +15,17 @@ from planner.documents.config import ResourceType
 
 def verify(config: ConfigDocument, cloud: Cloud) -> tuple[Check, ...]:
     """Every resource of the bundle against the live account, and every service's deployment."""
-    observation = observe(config, cloud)
+    with cloud.one_look():
+        observation = observe(config, cloud)
+        of_services = [
+            check
+            for resource in config.resources
+            if resource.type is ResourceType.SERVICE
+            for check in _service(resource.name, observation, cloud)
+        ]
     changes = diff(observation.live, observation.wanted, config).changes
     checks = [_state(resource.id, changes, observation, config) for resource in config.resources]
-    for resource in config.resources:
-        if resource.type is ResourceType.SERVICE:
-            checks += _service(resource.name, observation, cloud)
+    checks += of_services
     checks += _not_suspended(observation)
     checks += [
         Check.ng(f"{change.resource_id} is gone", "it is still there and would fight the plan")

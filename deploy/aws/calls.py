@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,6 +64,17 @@ class Calls:
         self.clock: Clock = clock or SystemClock()
         self._random = random.Random(seed)
         self._clients: dict[str, Any] = {}
+        self._look = threading.local()
+
+    @contextmanager
+    def one_look(self) -> Iterator[None]:
+        """Answer equal reads of this thread from memory until the end; a write makes all of them forgotten."""
+        outer = getattr(self._look, "answers", None)
+        self._look.answers = {} if outer is None else outer
+        try:
+            yield
+        finally:
+            self._look.answers = outer
 
     def client(self, service: str) -> Any:
         if service not in self._clients:
@@ -80,6 +95,20 @@ class Calls:
 
     def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Make one call. Raises CallFailed with AWS's words, or AnswerLost where a write may have happened."""
+        answers: dict[str, dict[str, Any]] | None = getattr(self._look, "answers", None)
+        if answers is None:
+            return self._made(service, operation, parameters)
+        if not operation.startswith(READS):
+            answers.clear()
+            return self._made(service, operation, parameters)
+        asked = json.dumps([service, operation, parameters], sort_keys=True, default=str)
+        if asked not in answers:
+            answers[asked] = self._made(service, operation, parameters)
+        return deepcopy(answers[asked])
+
+    __call__ = call
+
+    def _made(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         from botocore import xform_name
 
         method = getattr(self.client(service), xform_name(operation))
@@ -93,8 +122,6 @@ class Calls:
                     raise _translated(f"{service}:{operation}", operation, error) from error
             self.clock.sleep(self._wait_s(attempt))
         raise AssertionError("unreachable")
-
-    __call__ = call
 
     def _wait_s(self, attempt: int) -> float:
         return min(LONGEST_WAIT_S, 2.0 ** (attempt - 1)) * self._random.uniform(0.5, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from deploy.aws.calls import Calls
@@ -32,6 +33,9 @@ class AwsCloud:
 
     def scope(self) -> Scope:
         return Scope(str(self.calls("sts", "GetCallerIdentity")["Account"]), self.calls.region)
+
+    def one_look(self) -> AbstractContextManager[None]:
+        return self.calls.one_look()
 
     def read(self, ref: ResourceRef) -> Image | None:
         readers: dict[ResourceType, Callable[[], Image | None]] = {

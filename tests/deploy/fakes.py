@@ -7,12 +7,14 @@ tested a thousand times a second; tests/deploy/test_sandbox_*.py run the same ve
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from deploy.emit.fields import replaces_in_place
 from deploy.model import Image, ResourceRef, State
-from deploy.normalise import merged, normalise, stated
-from deploy.ports import AnswerLost, CallFailed, Deployment, Instance, Scope, ServiceCounts
+from deploy.normalise import OUTDATED, merged, normalise, stated
+from deploy.ports import AnswerLost, CallFailed, Deployment, Instance, Member, Scope, ServiceCounts
 from deploy.taskdef import content_digest, derived, image_of
 from planner.documents import Resource
 from planner.documents.config import ResourceType
@@ -53,8 +55,14 @@ class FakeCloud:
         self.outcome: Callable[[str], str] = lambda _service: "SUCCESSFUL"
         self.history: dict[str, list[Deployment]] = {}
         self.fleet: dict[str, list[Instance]] = {}
+        self.templates: dict[str, Any] = {}
+        """The template that each instance was launched from."""
+        self.launched = 0
         self.clock = FakeClock()
         self.dead = False
+
+    def one_look(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     # What the run does
 
@@ -82,7 +90,10 @@ class FakeCloud:
         if ref.type is ResourceType.TASK_DEFINITION:
             service = self.state.get(f"service/{ref.name}")
             return None if service is None else image_of(self.definitions[service["taskDefinition"]])
-        return self.state.get(ref.id)
+        image = self.state.get(ref.id)
+        if ref.type is ResourceType.AUTO_SCALING_GROUP and image is not None and "LaunchTemplate" in image:
+            return {**image, OUTDATED: sum(m.outdated for m in self.members(ref.name, ref.name))}
+        return image
 
     def resolve(self, resource: Resource) -> Image | Rejection:
         self._alive()
@@ -107,7 +118,8 @@ class FakeCloud:
         if resource.type is ResourceType.SCALABLE_TARGET:
             return wanted
         whole = normalise(resource.type, merged(live, wanted))
-        return {k: v for k, v in whole.items() if k in wanted}
+        replaced = {OUTDATED: 0} if replaces_in_place(resource) else {}
+        return {k: v for k, v in whole.items() if k in wanted} | replaced
 
     def write(self, ref: ResourceRef, after: Image, live: Image | None) -> Mapping[str, Any]:
         result: dict[str, Any] = {}
@@ -116,7 +128,9 @@ class FakeCloud:
             if ref.type is ResourceType.TASK_DEFINITION:
                 result["taskDefinitionArn"] = self._register(after)
                 return
+            self._launch(ref)  # what the group has now was launched from its present template
             whole = normalise(ref.type, merged(self.state.get(ref.id), stated(after)))
+            whole.pop(OUTDATED, None)
             restarts = self._restarts(ref, self.state.get(ref.id), whole)
             self.state[ref.id] = whole
             if restarts:
@@ -124,6 +138,10 @@ class FakeCloud:
 
         self._effect(f"write {ref.id}", change)
         return result
+
+    def _launch(self, ref: ResourceRef) -> None:
+        if ref.type is ResourceType.AUTO_SCALING_GROUP and self.state.get(ref.id) is not None:
+            self.instances(ref.name)
 
     @staticmethod
     def _restarts(ref: ResourceRef, before: Image | None, after: Image) -> bool:
@@ -193,10 +211,34 @@ class FakeCloud:
         self._alive()
         group = self.state.get(f"auto-scaling-group/{capacity_provider}") or {}
         count = int(group.get("DesiredCapacity", 0))
-        known = self.fleet.get(capacity_provider, [])
-        made = [Instance(f"{capacity_provider}-{n}", f"i-{n}", "ACTIVE", 0) for n in range(len(known), count)]
-        self.fleet[capacity_provider] = [*known, *made][:count]
-        return list(self.fleet[capacity_provider])
+        known = self.fleet.setdefault(capacity_provider, [])
+        while len(known) < count:
+            known.append(Instance(f"{capacity_provider}-{self.launched}", f"i-{self.launched}", "ACTIVE", 0))
+            self.templates[f"i-{self.launched}"] = group.get("LaunchTemplate")
+            self.launched += 1
+        del known[count:]
+        return list(known)
+
+    def members(self, group: str, capacity_provider: str) -> Sequence[Member]:
+        template = (self.state.get(f"auto-scaling-group/{group}") or {}).get("LaunchTemplate")
+        return [
+            Member(
+                i.ec2_instance_id, i.arn, i.status, i.running_tasks, self.templates[i.ec2_instance_id] != template
+            )
+            for i in self.instances(capacity_provider)
+        ]
+
+    def terminate(self, ec2_instance_id: str, shrink: bool) -> None:
+        def change() -> None:
+            for provider, known in self.fleet.items():
+                if ec2_instance_id in {i.ec2_instance_id for i in known}:
+                    self.fleet[provider] = [i for i in known if i.ec2_instance_id != ec2_instance_id]
+                    image = dict(self.state[f"auto-scaling-group/{provider}"] or {})
+                    assert not shrink or image["DesiredCapacity"] > image["MinSize"]
+                    image["DesiredCapacity"] -= shrink
+                    self.state[f"auto-scaling-group/{provider}"] = image
+
+        self._effect(f"terminate {ec2_instance_id}", change)
 
     def set_instance_status(self, arns: Sequence[str], status: str) -> None:
         def change() -> None:
