@@ -229,6 +229,9 @@ class Executor:
         while True:
             ready = sum(1 for i in self.cloud.instances(provider) if i.status == "ACTIVE")
             if ready >= wanted:
+                # Noted, because later steps drain: a resumed run must not wait for them to be active again.
+                body = {"step": step.id, "run": self.run, "resource": ref.id, "result": {}}
+                self.journal.append(self.kinds.done, self.clock.now(), body)
                 return
             if self.clock.now() - began > CAPACITY_WITHIN:
                 reason = f"{ready} of {wanted} instances of {provider} joined the cluster"

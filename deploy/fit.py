@@ -92,11 +92,13 @@ def prove(
     seed: int = 0,
 ) -> tuple[Fit, ...]:
     """Replay every rollout in order; later ones find what earlier ones left. Deterministic for a seed."""
-    replay = _Replay(services, instances, providers, seed)
+    replay = Rehearsal(services, instances, providers, seed)
     return tuple(replay.roll_out(service) for service in services)
 
 
-class _Replay:
+class Rehearsal:
+    """The cluster while it is changed; tasks of a service are named "web (old)" and "web (new)" by revision."""
+
     def __init__(
         self,
         services: Sequence[FitService],
@@ -107,13 +109,15 @@ class _Replay:
         self.scheduler = EcsScheduler(seed)
         self.providers = {provider.name: provider for provider in providers}
         self.sizes: Counter[str] = Counter()
+        self.launched: Counter[str] = Counter()
+        """By provider, instances beside the live ones."""
         self.serverless: Counter[str] = Counter()
-        old = {service.name: _named(service.old, service.name, "old") for service in services}
+        old = {service.name: named(service.old, service.name, "old") for service in services}
         for instance in instances:
             self._add_live(instance, old)
         for provider in providers:
             while self.sizes[provider.name] < provider.planned_size:
-                self._launch(provider)
+                self.launch(provider)
 
     def _add_live(self, instance: FitInstance, old: Mapping[str, TaskType]) -> None:
         self.scheduler.add_instance(
@@ -132,8 +136,8 @@ class _Replay:
             for _ in range(count):
                 self.scheduler.place_on(old[service], instance.id)
 
-    def _launch(self, provider: FitProvider) -> None:
-        number = self.sizes[provider.name]
+    def launch(self, provider: FitProvider) -> None:
+        number = self.launched[provider.name]
         self.scheduler.add_instance(
             f"{provider.name}#{number}",
             provider.room,
@@ -143,18 +147,19 @@ class _Replay:
             attributes={PROVIDER: provider.name},
         )
         self.sizes[provider.name] += 1
+        self.launched[provider.name] += 1
 
     def roll_out(self, service: FitService) -> Fit:
-        old, new = _named(service.old, service.name, "old"), _named(service.new, service.name, "new")
+        old, new = named(service.old, service.name, "old"), named(service.new, service.name, "new")
         lower = math.ceil(service.desired * service.minimum_healthy_percent / 100)
         upper = math.floor(service.desired * service.maximum_percent / 100)
         before = Counter(self.sizes)
         rounds, missing = 0, ""
         while True:
-            running_old, running_new = self.scheduler.running(old.service), self._running_new(new)
+            running_old, running_new = self.scheduler.running(old.service), self.running(new)
             if running_new >= service.desired and running_old == 0:
                 return self._verdict(service, before, rounds, "")
-            started, missing = self._start(
+            started, missing = self.start(
                 service, new, min(service.desired - running_new, upper - running_old - running_new)
             )
             running_new += started
@@ -163,10 +168,11 @@ class _Replay:
             if not started and not stopped:
                 return self._verdict(service, before, rounds, missing or _bounds_reason(service, lower, upper))
 
-    def _running_new(self, new: TaskType) -> int:
+    def running(self, new: TaskType) -> int:
         return self.scheduler.running(new.service) + self.serverless[new.service]
 
-    def _start(self, service: FitService, new: TaskType, most: int) -> tuple[int, str]:
+    def start(self, service: FitService, new: TaskType, most: int) -> tuple[int, str]:
+        """Start up to `most` tasks; how many it were, and why not more."""
         missing = ""
         started = 0
         for _ in range(max(0, most)):
@@ -185,7 +191,7 @@ class _Replay:
         """Base first, then by weight: the provider that is furthest behind its share (ECS developer guide)."""
         if not service.providers:
             return ""
-        placed = self._running_new(new)
+        placed = self.running(new)
         for name, _weight, base in service.providers:
             if placed < base:
                 return name
@@ -214,7 +220,7 @@ class _Replay:
             return f"{placed.reason}{limit}"
         if not new.needs.fits_in(known.room):
             return f"a task does not fit an empty {known.instance_type} ({_short(new.needs, known.room)})"
-        self._launch(known)
+        self.launch(known)
         again = self.scheduler.place_one(new, service.strategy, constraints)
         return again.reason if isinstance(again, Rejection) else None
 
@@ -240,7 +246,7 @@ class _Replay:
         return Fit(service.name, True, {}, minutes, f"fits, in about {minutes} minutes")
 
 
-def _named(task: TaskType, service: str, age: str) -> TaskType:
+def named(task: TaskType, service: str, age: str) -> TaskType:
     return replace(task, service=f"{service} ({age})", count=1)
 
 

@@ -112,6 +112,7 @@ WHEN_USED: dict[str, str] = {
     "application-autoscaling:DeleteScalingPolicy": "taking back a policy that the run made",
     "application-autoscaling:DeregisterScalableTarget": "taking back an autoscaler that the run made",
     "autoscaling:SetInstanceProtection": "emptying a group with managed termination protection",
+    "autoscaling:TerminateInstanceInAutoScalingGroup": "replacing the instances of a group that exists, in waves",
     "ecs:UpdateCapacityProvider": "another target capacity of a provider that exists",
 }
 """Calls that depend on the estate or the options; held by tests of their own, not by the run of the whole."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planner.terminal import BadInput, Refusal, UserError, explain
+from planner.terminal import BadInput, Refusal, UserError, console, explain, print_json
 
 if TYPE_CHECKING:
     from deploy.apply import World
@@ -50,6 +50,26 @@ def calls(target: Target, region: str, clock: Clock | None = None) -> Calls:
     endpoint_url = target.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
     # In a rehearsal waiting lets the sandbox's time pass; anywhere else it is the machine's.
     return Calls(session, target.region or region, endpoint_url, clock or clock_for(endpoint_url, nullcontext))
+
+
+def calls_in(region: str | None, target: Target) -> Calls:
+    """The clients of a Region that was named; BadInput where none was."""
+    if region is None:
+        raise BadInput("Say the Region with --region or AWS_REGION.")
+    return calls(target, region)
+
+
+def write_bundle(config: ConfigDocument, folder: Path, as_json: bool) -> None:
+    """Write config.json into `folder` and tell where it is and what comes next."""
+    from planner.documents import dump_config
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / CONFIG_NAME
+    sha256 = dump_config(config, path)
+    if as_json:
+        print_json({"bundle": str(path), "sha256": sha256})
+    else:
+        console().print(f"{path}\nNext: deploy diff {folder}", markup=False)
 
 
 def cloud(config: ConfigDocument, target: Target, clock: Clock | None = None) -> AwsCloud:

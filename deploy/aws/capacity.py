@@ -32,12 +32,12 @@ class CapacityResources:
     # Launch templates
 
     def read_launch_template(self, name: str) -> Image | None:
-        data = self._template_data({"LaunchTemplateName": name}, "$Latest")
+        data = self.template_data({"LaunchTemplateName": name}, "$Latest")
         if data is None:
             return None
         return {"InstanceType": data.get("InstanceType"), "ImageId": data.get("ImageId")}
 
-    def _template_data(self, template: Mapping[str, str], version: str) -> dict[str, Any] | None:
+    def template_data(self, template: Mapping[str, str], version: str) -> dict[str, Any] | None:
         try:
             answer = self._calls("ec2", "DescribeLaunchTemplateVersions", **template, Versions=[version])
         except CallFailed as error:
@@ -53,9 +53,9 @@ class CapacityResources:
         data = self._base_template_data(str(wanted["$base"]))
         if isinstance(data, Rejection):
             return data
-        image = data.get("ImageId")
-        if self._architecture(data.get("InstanceType")) != wanted["$architecture"]:
-            image = self._optimised_ami(str(wanted["$architecture"]))
+        image = wanted.get("ImageId") or data.get("ImageId")
+        if "ImageId" not in wanted and self.architecture(data.get("InstanceType")) != wanted["$architecture"]:
+            image = self.optimised_ami(str(wanted["$architecture"]))
         return {"InstanceType": wanted["InstanceType"], "ImageId": image, "$base": str(wanted["$base"])}
 
     def write_launch_template(self, ref: ResourceRef, after: Image) -> dict[str, Any]:
@@ -81,19 +81,19 @@ class CapacityResources:
                 base, "has no launch template (a launch configuration): copying that is not supported yet"
             )
         named = {k: template[k] for k in ("LaunchTemplateId",) if template.get(k)}
-        data = self._template_data(
+        data = self.template_data(
             named or {"LaunchTemplateName": template["LaunchTemplateName"]}, template.get("Version") or "$Default"
         )
         return data if data is not None else Rejection(base, "names a launch template that is not there")
 
-    def _architecture(self, instance_type: str | None) -> str | None:
+    def architecture(self, instance_type: str | None) -> str | None:
         if instance_type is None:
             return None
         answer = self._calls("ec2", "DescribeInstanceTypes", InstanceTypes=[instance_type])
         found = answer["InstanceTypes"][0]["ProcessorInfo"]["SupportedArchitectures"]
         return next((a for a in found if a in {"x86_64", "arm64"}), None)
 
-    def _optimised_ami(self, architecture: str) -> str:
+    def optimised_ami(self, architecture: str) -> str:
         path = AMI_PARAMETER.format(architecture="arm64/" if architecture == "arm64" else "")
         return str(self._calls("ssm", "GetParameter", Name=path)["Parameter"]["Value"])
 
@@ -145,7 +145,7 @@ class CapacityResources:
         if wanted is None or not template:
             return None
         name = {"LaunchTemplateName": str(template["LaunchTemplateName"])}
-        live = (self._template_data(name, template.get("Version") or "$Default") or {}).get("InstanceType")
+        live = (self.template_data(name, template.get("Version") or "$Default") or {}).get("InstanceType")
         if live in (None, wanted):
             return None
         return Rejection(

@@ -8,10 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deploy.aws.cloud import AwsCloud
-from deploy.fit import SERVERLESS, FitInstance, FitProvider, FitService, prove
-from deploy.model import Check, Image
+from deploy.aws.groups import staying
+from deploy.drains import Drain, prove_drains
+from deploy.emit.fields import replaces_in_place
+from deploy.fit import SERVERLESS, FitInstance, FitProvider, FitService
+from deploy.model import Check, Image, ResourceRef
 from deploy.normalise import task_cpu_units, task_memory_mib
 from deploy.ports import CallFailed
+from deploy.steps import Move
 from deploy.taskdef import derived
 from planner.documents import ConfigDocument, Resource
 from planner.documents.config import ResourceType
@@ -24,43 +28,129 @@ PAGE = 100
 
 
 def fit_checks(config: ConfigDocument, wanted: Mapping[str, Image | None], cloud: AwsCloud) -> list[Check]:
-    """One check a service; a SKIP that says why where the replay has no facts."""
+    """One check a service and one a provider that is drained; a SKIP says why where the replay has no facts."""
     services = [r for r in config.resources if r.type is ResourceType.SERVICE]
-    if not services:
+    drained = [r for r in config.resources if is_drained(r)]
+    if not services and not drained:
         return []
     try:
-        facts = _Facts(config, wanted, cloud)
-        fits = prove(facts.services(), facts.instances(), facts.providers())
+        facts = _Facts(config, wanted, cloud, drained)
+        fits, drains = prove_drains(
+            facts.rolling, facts.bystanders, facts.instances(), facts.providers(), facts.drains
+        )
     except (CallFailed, StrategyError) as error:
-        return [Check.skip(f"{r.id} rollout fits", f"the cluster cannot be replayed: {error}") for r in services]
+        names = [f"{r.id} rollout fits" for r in services] + [f"{r.id} may be drained" for r in drained]
+        return [Check.skip(name, f"the cluster cannot be replayed: {error}") for name in names]
     checks = [
         (Check.ok if fit.fits else Check.ng)(f"service/{fit.service} rollout fits", fit.reason) for fit in fits
     ]
     told = {fit.service for fit in fits}
-    return checks + [
-        Check.skip(f"{r.id} rollout fits", facts.skipped.get(r.name, "its tasks are not known"))
+    checks += [
+        Check.skip(f"{r.id} rollout fits", facts.skipped[r.name])
+        if r.name in facts.skipped
+        else Check.ok(f"{r.id} rollout fits", "its tasks are not replaced")
         for r in services
         if r.name not in told
     ]
+    return checks + [
+        facts.loose_check(drain.provider)
+        or (Check.ok if drain.fits else Check.ng)(
+            f"capacity-provider/{drain.provider} may be drained", drain.reason
+        )
+        for drain in drains
+    ]
+
+
+def is_drained(resource: Resource) -> bool:
+    """Whether instances of the group leave in waves: it is emptied, or its instances are replaced."""
+    return resource.type is ResourceType.AUTO_SCALING_GROUP and (
+        not resource.present or replaces_in_place(resource)
+    )
 
 
 class _Facts:
-    def __init__(self, config: ConfigDocument, wanted: Mapping[str, Image | None], cloud: AwsCloud) -> None:
+    def __init__(
+        self,
+        config: ConfigDocument,
+        wanted: Mapping[str, Image | None],
+        cloud: AwsCloud,
+        drained: Sequence[Resource],
+    ) -> None:
         self.config, self.wanted, self.cloud = config, wanted, cloud
         self.calls = cloud.calls
         self.skipped: dict[str, str] = {}
-        self._services = [
-            service
-            for resource in config.resources
-            if resource.type is ResourceType.SERVICE
-            for service in (self._service(resource),)
-            if service is not None
-        ]
+        self._known_tasks: list[dict[str, Any]] | None = None
+        self.rolling: list[FitService] = []
+        self.bystanders: list[FitService] = []
+        self.loose: Counter[str] = Counter()
+        """By provider that is drained, running tasks that belong to no service."""
+        for resource in config.resources:
+            if resource.type is ResourceType.SERVICE:
+                service = self._service(resource)
+                if service is not None:
+                    (self.rolling if self._restarts(resource) else self.bystanders).append(service)
+        self._instances = self._container_instances()
+        self.drains = [self._drain(resource) for resource in drained]
+        self._find_bystanders()
+        self._services = [*self.rolling, *self.bystanders]
+
+    def loose_check(self, provider: str) -> Check | None:
+        """Tasks outside services make draining wait, and nobody can say for how long."""
+        count = self.loose[provider]
+        if not count:
+            return None
+        return Check.skip(
+            f"capacity-provider/{provider} may be drained",
+            f"{count} tasks on it belong to no service and do not move: draining waits for their end",
+        )
 
     # Services
 
-    def services(self) -> Sequence[FitService]:
-        return self._services
+    def _restarts(self, resource: Resource) -> bool:
+        live = {resource.id: self.cloud.read(ResourceRef.parse(resource.id))}
+        return Move(live, {resource.id: self.wanted.get(resource.id)}, {}).restarts(resource.name)
+
+    def _drain(self, resource: Resource) -> Drain:
+        provider = self._provider_of(resource) or ""
+        mine = [i for i in self._instances if i.get("capacityProviderName") == provider]
+        planned = None
+        if resource.present:
+            planned = int(resource.request["DesiredCapacity"])
+            group = self.cloud.capacity.describe_group(resource.name) or {}
+            if (group.get("LaunchTemplate") or {}).get("LaunchTemplateName") == resource.request["LaunchTemplate"][
+                "LaunchTemplateName"
+            ]:
+                left = {name for name, outdated in staying(group).items() if outdated}
+                mine = [i for i in mine if i["ec2InstanceId"] in left]
+        return Drain(provider, tuple(i["containerInstanceArn"] for i in mine), planned)
+
+    def _find_bystanders(self) -> None:
+        """Services outside the bundle whose tasks run on what is drained: they have to move as well."""
+        if not self.drains:
+            return
+        known = {service.name for service in (*self.rolling, *self.bystanders)}
+        provider_of = {arn: drain.provider for drain in self.drains for arn in drain.instances}
+        found: set[str] = set()
+        for task in self._tasks():
+            provider = provider_of.get(task.get("containerInstanceArn", ""))
+            group = str(task.get("group", ""))
+            if provider is None:
+                continue
+            if group.startswith("service:"):
+                found.add(group.removeprefix("service:"))
+            else:
+                self.loose[provider] += 1
+        for name in sorted(found - known):
+            service = self._bystander(name)
+            if service is not None:
+                self.bystanders.append(service)
+
+    def _bystander(self, name: str) -> FitService | None:
+        live = self.cloud.ecs.describe_service(name)
+        if live is None or live.get("schedulingStrategy") == "DAEMON":
+            return None  # a daemon's task ends with its instance
+        task = task_type(name, self.cloud.ecs.definition(live["taskDefinition"]), live)
+        return self._as_fit(live, {}, task, task, int(live["desiredCount"]))
 
     def _service(self, resource: Resource) -> FitService | None:
         live = self.cloud.ecs.describe_service(resource.name)
@@ -71,15 +161,23 @@ class _Facts:
             return None
         old = task_type(resource.name, self.cloud.ecs.definition(live["taskDefinition"]), live)
         new = task_type(resource.name, definition, live)
+        return self._as_fit(
+            live, image, old, new, self._desired(resource.name, old, new, int(live["desiredCount"]))
+        )
+
+    @staticmethod
+    def _as_fit(
+        live: Mapping[str, Any], image: Mapping[str, Any], old: TaskType, new: TaskType, desired: int
+    ) -> FitService:
         deployment = {**live.get("deploymentConfiguration", {}), **image.get("deploymentConfiguration", {})}
         strategy = image.get("capacityProviderStrategy", live.get("capacityProviderStrategy")) or []
         rules = image.get("placementStrategy", live.get("placementStrategy")) or []
         constraints = [c for c in live.get("placementConstraints", []) if c["type"] == "memberOf"]
         return FitService(
-            resource.name,
+            live["serviceName"],
             old,
             new,
-            self._desired(resource.name, old, new, int(live["desiredCount"])),
+            desired,
             int(deployment.get("minimumHealthyPercent", 100)),
             int(deployment.get("maximumPercent", 200)),
             tuple((i["capacityProvider"], int(i.get("weight", 0)), int(i.get("base", 0))) for i in strategy),
@@ -112,7 +210,7 @@ class _Facts:
         mine, ports = self._placed_tasks()
         known = {service.name: service.old for service in self._services}
         found: list[FitInstance] = []
-        for told in self._container_instances():
+        for told in self._instances:
             tasks = mine.get(told["containerInstanceArn"], Counter())
             used = sum((known[name].needs * count for name, count in tasks.items()), Resources())
             attributes = {a["name"]: a.get("value", "") for a in told.get("attributes", [])}
@@ -146,23 +244,27 @@ class _Facts:
         return found
 
     def _placed_tasks(self) -> tuple[dict[str, Counter[str]], dict[str, list[int]]]:
-        """Per instance: the bundle's services' tasks, and the host ports they hold."""
+        """Per instance: the tasks of services that may move, and the host ports they hold."""
         by_instance: dict[str, Counter[str]] = defaultdict(Counter)
         ports: dict[str, list[int]] = defaultdict(list)
-        for service in self._services:
-            arns = list(
-                self.calls.pages(
-                    "ecs", "ListTasks", "taskArns", cluster=self.cloud.cluster, serviceName=service.name
-                )
-            )
-            for at in range(0, len(arns), PAGE):
-                answer = self.calls("ecs", "DescribeTasks", cluster=self.cloud.cluster, tasks=arns[at : at + PAGE])
-                for task in answer["tasks"]:
-                    instance = task.get("containerInstanceArn")
-                    if instance and task.get("lastStatus") != "STOPPED":
-                        by_instance[instance][service.name] += 1
-                        ports[instance] += service.old.host_ports
+        known = {f"service:{service.name}": service for service in self._services}
+        for task in self._tasks():
+            instance, service = task.get("containerInstanceArn"), known.get(str(task.get("group")))
+            if instance and service is not None:
+                by_instance[instance][service.name] += 1
+                ports[instance] += service.old.host_ports
         return by_instance, ports
+
+    def _tasks(self) -> list[dict[str, Any]]:
+        """Every task of the cluster that has not stopped; read once."""
+        if self._known_tasks is None:
+            cluster = self.cloud.cluster
+            arns = list(self.calls.pages("ecs", "ListTasks", "taskArns", cluster=cluster))
+            found: list[dict[str, Any]] = []
+            for at in range(0, len(arns), PAGE):
+                found += self.calls("ecs", "DescribeTasks", cluster=cluster, tasks=arns[at : at + PAGE])["tasks"]
+            self._known_tasks = [task for task in found if task.get("lastStatus") != "STOPPED"]
+        return self._known_tasks
 
     def _enis(self, told: Mapping[str, Any], tasks: Counter[str]) -> int:
         """Interfaces that tasks can have: what is attached to tasks now plus what is free (limit less the own)."""
@@ -196,16 +298,16 @@ class _Facts:
             if provider is not None
         ]
 
+    def _provider_of(self, group: Resource) -> str | None:
+        """The capacity provider of a group of the bundle."""
+        if "$provider" in group.request:
+            return str(group.request["$provider"])
+        kind = ResourceType.CAPACITY_PROVIDER
+        return next((r.name for r in self.config.resources if r.type is kind and group.id in r.depends_on), None)
+
     def _provider(self, resource: Resource) -> FitProvider | None:
         room = resource.request.get("$room")
-        name = next(
-            (
-                r.name
-                for r in self.config.resources
-                if r.type is ResourceType.CAPACITY_PROVIDER and resource.id in r.depends_on
-            ),
-            None,
-        )
+        name = self._provider_of(resource)
         if room is None or name is None:
             return None
         live = self.cloud.capacity.read_group(resource.name) or {}

@@ -8,6 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deploy.options import (
+    Approvers,
+    Bundle,
+    EndpointUrl,
+    Executor,
+    Json,
+    Lock,
+    Profile,
+    Region,
+    TerraformDir,
+    TerraformPlan,
+)
 from planner import terminal
 
 if TYPE_CHECKING:
@@ -17,25 +29,19 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     @app.command()
     def apply(
-        bundle: Annotated[Path, typer.Argument(help="config.json or its folder")],
+        bundle: Bundle,
         approval: Annotated[Path, typer.Option(help="approval.json from `deploy approve`")],
         journal: Annotated[Path, typer.Option(help="Folder for the journal of this run")],
-        approvers: Annotated[
-            Path | None, typer.Option(help="Allow-list of keys; ~/.config/ecs-deploy/approvers.json by default")
-        ] = None,
-        lock: Annotated[
-            str | None, typer.Option(help="s3://bucket/key or dynamodb://table; a local file by default")
-        ] = None,
+        approvers: Approvers = None,
+        lock: Lock = None,
         wait: Annotated[bool, typer.Option(help="Wait until the working hours are over")] = False,
-        executor: Annotated[str, typer.Option(help="boto3, or terraform for the signed plan file")] = "boto3",
-        terraform_plan: Annotated[Path | None, typer.Option(help="The saved plan that was signed")] = None,
-        terraform_dir: Annotated[
-            Path | None, typer.Option(help="Folder of the Terraform configuration; the plan file's by default")
-        ] = None,
-        region: Annotated[str | None, typer.Option(help="AWS Region; the bundle's own by default")] = None,
-        endpoint_url: Annotated[str | None, typer.Option(help="Another AWS endpoint, e.g. the sandbox's")] = None,
-        profile: Annotated[str | None, typer.Option(help="AWS profile")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
+        executor: Executor = "boto3",
+        terraform_plan: TerraformPlan = None,
+        terraform_dir: TerraformDir = None,
+        region: Region = None,
+        endpoint_url: EndpointUrl = None,
+        profile: Profile = None,
+        as_json: Json = False,
     ) -> None:
         """Apply the approved bundle, or go on with an interrupted run of it. Exit 1 unless all of it succeeded."""
         from deploy import session

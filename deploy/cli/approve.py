@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from deploy.options import Bundle, EndpointUrl, Executor, Json, Profile, Region, State, TerraformDir, TerraformPlan
 from planner import terminal
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     @app.command()
     def approve(
-        bundle: Annotated[Path, typer.Argument(help="config.json or its folder")],
+        bundle: Bundle,
         key: Annotated[
             str, typer.Option(help="Private key (PEM) from `deploy keys new`, or a KMS key ARN or alias")
         ],
@@ -32,19 +33,15 @@ def register(app: typer.Typer) -> None:
         holidays: Annotated[
             str | None, typer.Option(help="Bank holidays that are no working days, e.g. GB-ENG")
         ] = None,
-        executor: Annotated[str, typer.Option(help="boto3, or terraform for a saved plan file")] = "boto3",
-        terraform_plan: Annotated[Path | None, typer.Option(help="Saved plan that terraform would apply")] = None,
-        terraform_dir: Annotated[
-            Path | None, typer.Option(help="Folder of the Terraform configuration; the plan file's by default")
-        ] = None,
-        state: Annotated[
-            str | None, typer.Option(help="Terraform state (file or s3://bucket/key) that must not undo this")
-        ] = None,
+        executor: Executor = "boto3",
+        terraform_plan: TerraformPlan = None,
+        terraform_dir: TerraformDir = None,
+        state: State = None,
         force: Annotated[bool, typer.Option(help="Approve although Terraform would undo some of it")] = False,
-        region: Annotated[str | None, typer.Option(help="AWS Region; the bundle's own by default")] = None,
-        endpoint_url: Annotated[str | None, typer.Option(help="Another AWS endpoint, e.g. the sandbox's")] = None,
-        profile: Annotated[str | None, typer.Option(help="AWS profile")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
+        region: Region = None,
+        endpoint_url: EndpointUrl = None,
+        profile: Profile = None,
+        as_json: Json = False,
     ) -> None:
         """Sign the bundle together with the live state and the checks, as they are at this moment."""
         from deploy import session

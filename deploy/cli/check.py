@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
+from deploy.options import Bundle, EndpointUrl, Json, Profile, Region, State
 from planner import terminal
 
 
 def register(app: typer.Typer) -> None:
     @app.command()
     def check(
-        bundle: Annotated[Path, typer.Argument(help="config.json or its folder")],
-        state: Annotated[
-            str | None, typer.Option(help="Terraform state (file or s3://bucket/key) that must not undo this")
-        ] = None,
-        region: Annotated[str | None, typer.Option(help="AWS Region; the bundle's own by default")] = None,
-        endpoint_url: Annotated[str | None, typer.Option(help="Another AWS endpoint, e.g. the sandbox's")] = None,
-        profile: Annotated[str | None, typer.Option(help="AWS profile")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
+        bundle: Bundle,
+        state: State = None,
+        region: Region = None,
+        endpoint_url: EndpointUrl = None,
+        profile: Profile = None,
+        as_json: Json = False,
     ) -> None:
         """Check images, secrets, roles, quotas and whether the rollout fits. Exit 1 if any check is NG."""
         from deploy import session

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from deploy.options import EndpointUrl, Json, Profile, Region
 from planner import terminal
 
 
@@ -21,10 +22,10 @@ def register(app: typer.Typer) -> None:
             Path | None, typer.Option(help="Folder of journals to take the newest applied run from")
         ] = None,
         state: Annotated[str | None, typer.Option(help="Terraform state: a file, or s3://bucket/key")] = None,
-        region: Annotated[str | None, typer.Option(help="AWS Region; the bundle's own by default")] = None,
-        endpoint_url: Annotated[str | None, typer.Option(help="Another AWS endpoint, e.g. the sandbox's")] = None,
-        profile: Annotated[str | None, typer.Option(help="AWS profile")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
+        region: Region = None,
+        endpoint_url: EndpointUrl = None,
+        profile: Profile = None,
+        as_json: Json = False,
     ) -> None:
         """Show what is not as approved, and who changed it where CloudTrail tells. Exit 1 if anything drifted."""
         from deploy import session

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from deploy.options import Json
 from planner import terminal
 
 
@@ -23,7 +24,7 @@ def register(app: typer.Typer) -> None:
         plan: Annotated[Path, typer.Argument(help="plan.json")],
         out: Annotated[Path, typer.Option("--out", help="Folder for config.json and the rendering")],
         format_: Annotated[Format, typer.Option("--format", help="What to render")] = Format.AWS,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
+        as_json: Json = False,
     ) -> None:
         """Turn a plan into config.json (the bundle that is approved) and a rendering of it. Reads no account."""
         from deploy.emit import config_from_plan

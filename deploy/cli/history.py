@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.options import Json
 from planner import terminal
 
 
@@ -21,7 +22,7 @@ def register(app: typer.Typer) -> None:
     def show(
         context: typer.Context,
         journal: Annotated[Path, typer.Option(help="Folder of journals")] = Path("journal"),
-        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
+        as_json: Json = False,
     ) -> None:
         """List every run in a folder of journals, newest first."""
         from deploy.history import history
@@ -48,7 +49,7 @@ def register(app: typer.Typer) -> None:
     def verify(
         context: typer.Context,
         journal: Annotated[Path | None, typer.Option(help="Folder of journals")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
+        as_json: Json = False,
     ) -> None:
         """Check the hash chain of every journal. Exit 1 if one was altered."""
         from deploy.cli.verify import report

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.options import Approvers, EndpointUrl, Json, Profile
 from planner import terminal
 
 
@@ -17,7 +18,7 @@ def register(app: typer.Typer) -> None:
     @keys.command()
     def new(
         out: Annotated[Path, typer.Option(help="File for the private key; keep it to yourself")],
-        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
+        as_json: Json = False,
     ) -> None:
         """Make an ed25519 key pair: the private key in OUT, the public one in OUT.pub."""
         from deploy.keys import fingerprint, new_key
@@ -41,13 +42,11 @@ def register(app: typer.Typer) -> None:
     def trust(
         key: Annotated[str, typer.Argument(help="Public key file (.pub), or the ARN of a KMS key")],
         name: Annotated[str, typer.Option(help="Whose key it is")],
-        approvers: Annotated[
-            Path | None, typer.Option(help="Allow-list; ~/.config/ecs-deploy/approvers.json by default")
-        ] = None,
+        approvers: Approvers = None,
         region: Annotated[str | None, typer.Option(help="AWS Region of a KMS key")] = None,
-        endpoint_url: Annotated[str | None, typer.Option(help="Another AWS endpoint, e.g. the sandbox's")] = None,
-        profile: Annotated[str | None, typer.Option(help="AWS profile")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
+        endpoint_url: EndpointUrl = None,
+        profile: Profile = None,
+        as_json: Json = False,
     ) -> None:
         """Let a key approve. The public half of a KMS key is read now, so that later checks make no call."""
         from deploy import session

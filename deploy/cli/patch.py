@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from planner import terminal
+from deploy.options import AnyRegion, EndpointUrl, Json, Profile
 
 
 def register(app: typer.Typer) -> None:
@@ -18,25 +18,17 @@ def register(app: typer.Typer) -> None:
         cluster: Annotated[str, typer.Option(help="ECS cluster")],
         author: Annotated[str, typer.Option(help="Who asks for it; somebody else has to approve", envvar="USER")],
         out: Annotated[Path, typer.Option(help="Folder for config.json")] = Path("patch"),
-        region: Annotated[str | None, typer.Option(help="AWS Region", envvar="AWS_REGION")] = None,
-        endpoint_url: Annotated[str | None, typer.Option(help="Another AWS endpoint, e.g. the sandbox's")] = None,
-        profile: Annotated[str | None, typer.Option(help="AWS profile")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
+        region: AnyRegion = None,
+        endpoint_url: EndpointUrl = None,
+        profile: Profile = None,
+        as_json: Json = False,
     ) -> None:
         """Make a bundle that changes the image of one service and nothing else; approve and apply it as usual."""
         from deploy import session
         from deploy.aws import AwsCloud
         from deploy.patch import patch as make
-        from planner.documents import dump_config
 
-        if region is None:
-            raise terminal.BadInput("Say the Region with --region or AWS_REGION.")
         with session.errors_told():
-            calls = session.calls(session.Target(region, endpoint_url, profile), region)
+            calls = session.calls_in(region, session.Target(region, endpoint_url, profile))
             config = make(AwsCloud(calls, cluster), service, image, author, calls.clock.now())
-            out.mkdir(parents=True, exist_ok=True)
-            sha256 = dump_config(config, out / session.CONFIG_NAME)
-        if as_json:
-            terminal.print_json({"bundle": str(out / session.CONFIG_NAME), "sha256": sha256})
-        else:
-            terminal.console().print(f"{out / session.CONFIG_NAME}\nNext: deploy diff {out}", markup=False)
+            session.write_bundle(config, out, as_json)

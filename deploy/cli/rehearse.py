@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deploy.options import Json
 from planner import terminal
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def register(app: typer.Typer) -> None:
     def rehearse(
         out: Annotated[Path, typer.Option(help="Folder for runs")] = Path("runs"),
         seed: Annotated[int, typer.Option(help="Of the sample estate")] = 0,
-        as_json: Annotated[bool, typer.Option("--json", help="Print paths and figures as JSON")] = False,
+        as_json: Json = False,
     ) -> None:
         """Plan a sample estate and carry the plan out, in a sandbox on this machine; no AWS account is touched."""
         from deploy.rehearse import rehearse as run

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.options import EndpointUrl, Json, Lock, Profile, Region
 from planner import terminal
 
 
@@ -15,13 +16,11 @@ def register(app: typer.Typer) -> None:
     def rollback(
         journal: Annotated[Path, typer.Option(help="Journal of the run, or the folder with just one")],
         force: Annotated[bool, typer.Option(help="Overwrite what somebody changed since, too")] = False,
-        lock: Annotated[
-            str | None, typer.Option(help="s3://bucket/key or dynamodb://table; a local file by default")
-        ] = None,
-        region: Annotated[str | None, typer.Option(help="AWS Region; the bundle's own by default")] = None,
-        endpoint_url: Annotated[str | None, typer.Option(help="Another AWS endpoint, e.g. the sandbox's")] = None,
-        profile: Annotated[str | None, typer.Option(help="AWS profile")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
+        lock: Lock = None,
+        region: Region = None,
+        endpoint_url: EndpointUrl = None,
+        profile: Profile = None,
+        as_json: Json = False,
     ) -> None:
         """Restore the state before the run, wherever it ended. May be run again after an interruption."""
         from deploy import session

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from deploy.options import Bundle, EndpointUrl, Json, Profile, Region
 from planner import terminal
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     @app.command()
     def verify(
-        bundle: Annotated[Path, typer.Argument(help="config.json or its folder")],
-        region: Annotated[str | None, typer.Option(help="AWS Region; the bundle's own by default")] = None,
-        endpoint_url: Annotated[str | None, typer.Option(help="Another AWS endpoint, e.g. the sandbox's")] = None,
-        profile: Annotated[str | None, typer.Option(help="AWS profile")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
+        bundle: Bundle,
+        region: Region = None,
+        endpoint_url: EndpointUrl = None,
+        profile: Profile = None,
+        as_json: Json = False,
     ) -> None:
         """Check the applied state, now or later. Exit 1 if any check is NG."""
         from deploy import session

@@ -110,7 +110,7 @@ def _complete(
         )
         include = {"Name": "AWS::Include", "Parameters": {"Location": place}}
         properties["Fn::Transform"] = include
-    elif resource.type is T.LAUNCH_TEMPLATE:
+    elif resource.type is T.LAUNCH_TEMPLATE and get(properties, "LaunchTemplateData.ImageId") is MISSING:
         ami = _parameter(parameters, f"Image{name}", "AWS::EC2::Image::Id", "AMI of the ECS-optimised image")
         put(properties, "LaunchTemplateData.ImageId", ami)
     elif resource.type is T.AUTO_SCALING_GROUP:

@@ -57,6 +57,7 @@ KINDS: Mapping[ResourceType, Kind] = {
         (
             Field("LaunchTemplateName", "name", "LaunchTemplateName"),
             Field("LaunchTemplateData.InstanceType", "instance_type", "LaunchTemplateData.InstanceType"),
+            Field("LaunchTemplateData.ImageId", "image_id", "LaunchTemplateData.ImageId"),
         ),
     ),
     ResourceType.AUTO_SCALING_GROUP: Kind(

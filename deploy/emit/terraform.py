@@ -101,7 +101,7 @@ def _complete(resource: Resource, block: dict[str, Any], variables: dict[str, An
         )
         block["container_definitions"] = _variable(variables, f"container_definitions_{name}", "string", about)
         variables[f"container_definitions_{name}"]["sensitive"] = True
-    elif resource.type is T.LAUNCH_TEMPLATE:
+    elif resource.type is T.LAUNCH_TEMPLATE and "image_id" not in block:
         block["image_id"] = _variable(variables, f"image_id_{name}", "string", "AMI of the ECS-optimised image")
     elif resource.type is T.AUTO_SCALING_GROUP:
         about = f"subnets of {resource.name}"

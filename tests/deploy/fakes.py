@@ -222,10 +222,9 @@ class FakeCloud:
     def members(self, group: str, capacity_provider: str) -> Sequence[Member]:
         template = (self.state.get(f"auto-scaling-group/{group}") or {}).get("LaunchTemplate")
         return [
-            Member(
-                i.ec2_instance_id, i.arn, i.status, i.running_tasks, self.templates[i.ec2_instance_id] != template
-            )
+            Member(i.ec2_instance_id, i.arn, i.status, i.running_tasks, launched_from != template)
             for i in self.instances(capacity_provider)
+            for launched_from in (self.templates[i.ec2_instance_id],)
         ]
 
     def terminate(self, ec2_instance_id: str, shrink: bool) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from deploy.drains import Drain, DrainFit, prove_drains
 from deploy.fit import FitInstance, FitProvider, FitService, prove
 from planner.model import Architecture, Resources, TaskType
 from planner.packing.strategy import DEFAULT_STRATEGY
@@ -136,3 +137,66 @@ def test_the_proof_is_deterministic_for_a_seed(seed: int) -> None:
     assert prove(services, instances(3, 2), [provider(3, 9)], seed) == prove(
         services, instances(3, 2), [provider(3, 9)], seed
     )
+
+
+# Draining
+
+
+def drained(
+    services: list[FitService], fleet: list[FitInstance], providers: list[FitProvider], **more: object
+) -> DrainFit:
+    drain = Drain("main", tuple(i.id for i in fleet if i.provider == "main"), **more)  # type: ignore[arg-type]
+    _, (fit,) = prove_drains([], services, fleet, providers, [drain])
+    return fit
+
+
+def bystander(**more: object) -> FitService:
+    return service(task(1024), task(1024), **more)
+
+
+def test_tasks_of_a_drained_provider_need_another_place() -> None:
+    # 2 x 2,048 units full of 4 x 1,024; the service may only run on the provider that is emptied
+    fit = drained([bystander()], instances(2, 2), [])
+
+    assert not fit.fits
+    assert "will deadlock in wave 1 of 2" in fit.reason
+
+
+def test_tasks_move_to_a_provider_that_has_room() -> None:
+    other = FitProvider("other", "m5.large", Architecture.X86_64, ROOM, ("eu-west-2a",), 2, 4)
+
+    fit = drained([bystander(providers=(("other", 1, 0),))], instances(2, 2), [other])
+    assert fit.fits
+    assert dict(fit.extra) == {}
+
+
+def test_a_drain_that_leaves_tasks_without_a_place_does_not_fit() -> None:
+    # A minimum of 50 % lets ECS stop 2 of 4 tasks first; there is nowhere to start them again
+    fit = drained([bystander(minimum_healthy_percent=50)], instances(2, 2), [])
+
+    assert not fit.fits
+
+
+def test_a_replaced_group_moves_its_tasks_to_the_instances_that_join() -> None:
+    fit = drained([bystander()], instances(2, 2), [provider(2, 4)], planned=2)
+
+    assert fit.fits
+    assert dict(fit.extra) == {}  # 1 joins before each wave of 1, and takes its 2 tasks
+
+
+def test_a_replaced_group_whose_new_instances_are_too_small_deadlocks() -> None:
+    small = FitProvider(
+        "main", "m5.small", Architecture.X86_64, Resources(CpuUnits(512), MiB(900), 2), ("eu-west-2a",), 2, 9
+    )
+
+    fit = drained([bystander()], instances(2, 2), [small], planned=2)
+    assert not fit.fits
+    assert "does not fit an empty m5.small" in fit.reason
+
+
+def test_a_replaced_group_may_need_more_than_was_planned() -> None:
+    # 4 x 1,024 need 2 instances of 2,048; 1 is planned
+    fit = drained([bystander()], instances(2, 2), [provider(2, 4)], planned=1)
+
+    assert fit.fits
+    assert dict(fit.extra) == {"m5.large": 1}

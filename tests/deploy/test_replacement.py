@@ -14,16 +14,30 @@ from hypothesis import strategies as st
 from deploy.apply import apply
 from deploy.approve import approve
 from deploy.diff import diff
-from deploy.emit import config_from_plan
+from deploy.emit import NotSupported, config_from_plan
 from deploy.model import CheckStatus, Effect, Outcome
 from deploy.observe import observe
 from deploy.ports import Member
+from deploy.refresh import refresh
 from deploy.replacement import Drain, Empty, Join, Resize, Terminate, next_move, waves_of
 from deploy.rollback import rollback
 from deploy.sandbox import Sandbox
+from deploy.verbs import check_bundle
 from deploy.verify import verify
 from planner.documents import ConfigDocument, PlanDocument
-from tests.deploy import estate
+from tests.deploy import estate, small
+from tests.deploy.fakes import FakeCloud, Killed, lose_answer_at
+
+
+@pytest.fixture(scope="module")
+def maria(tmp_path_factory: pytest.TempPathFactory) -> estate.Person:
+    return estate.person(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(autouse=True)
+def _no_disk_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.fsync", lambda _handle: None)
+
 
 # The decision
 
@@ -115,6 +129,80 @@ def test_following_the_moves_replaces_every_instance_and_never_lowers_capacity_f
         assert ready >= min(old, planned * gone_share) - sum(m.status == "DRAINING" for m in members) - 1e-9
     assert not [m for m in members if m.outdated]
     assert len(members) == desired == planned
+
+
+# Every interruption, in memory
+
+
+def replacing() -> tuple[ConfigDocument, FakeCloud]:
+    """A bundle that only replaces the instances of a group of four, and a cloud that has it."""
+    fake = small.cloud()
+    fake.state["auto-scaling-group/old"] = {
+        **(fake.state["auto-scaling-group/old"] or {}),
+        "LaunchTemplate": {"LaunchTemplateName": "old", "Version": "$Latest"},
+    }
+    config = config_from_plan(in_place())
+    group = next(r for r in config.resources if r.id == "auto-scaling-group/old")
+    provider = next(r for r in config.resources if r.id == "capacity-provider/old")
+    group = group.model_copy(update={"depends_on": ()})
+    provider = provider.model_copy(update={"request": {"name": "old"}})
+    return config.model_copy(update={"resources": (group, provider)}), fake
+
+
+WRITES = 1 + 4 * 4 + 1
+"""The template; for each of 4 waves a resize up, a drain, a resize down and a termination; the plan's sizes."""
+
+
+def types_of(fake: FakeCloud) -> set[str]:
+    return {fake.templates[i.ec2_instance_id]["LaunchTemplateName"] for i in fake.instances("old")}
+
+
+def test_a_replacement_makes_the_writes_that_are_interrupted_below(maria: estate.Person, tmp_path: Path) -> None:
+    config, fake = replacing()
+    approval, approvers = small.approved(config, fake, maria)
+
+    assert apply(config, approval, approvers, small.world(fake), tmp_path).succeeded
+    assert len(fake.writes) == WRITES
+    assert types_of(fake) == {"old-m5.large"}
+    assert len(fake.instances("old")) == 6
+
+
+@pytest.mark.parametrize("moment", ["before_write", "after_write"])
+@pytest.mark.parametrize("number", range(WRITES))
+def test_a_killed_replacement_goes_on_or_is_taken_back(
+    maria: estate.Person, tmp_path: Path, number: int, moment: str
+) -> None:
+    for ending in ("resume", "rollback"):
+        config, fake = replacing()
+        before = small.visible(fake)
+        approval, approvers = small.approved(config, fake, maria)
+        folder = tmp_path / ending
+        setattr(fake, moment, lambda count, _what, fake=fake: fake.die() if count == number else None)
+        with pytest.raises(Killed):
+            apply(config, approval, approvers, small.world(fake), folder)
+        fake.dead = False
+        fake.before_write = fake.after_write = lambda _number, _what: None
+        if ending == "resume":
+            assert apply(config, approval, approvers, small.world(fake), folder).succeeded
+            assert types_of(fake) == {"old-m5.large"}
+            assert len(fake.instances("old")) == 6
+        else:
+            (journal,) = folder.glob("*.jsonl")
+            back = rollback(journal, small.world(fake))
+            assert back.succeeded, (back.failure, back.notes)
+            assert small.visible(fake) == before
+            assert types_of(fake) == {"old"}
+            assert {i.status for i in fake.instances("old")} == {"ACTIVE"}
+
+
+@pytest.mark.parametrize("number", range(WRITES))
+def test_a_replacement_survives_a_lost_answer(maria: estate.Person, tmp_path: Path, number: int) -> None:
+    config, fake = replacing()
+    approval, approvers = small.approved(config, fake, maria)
+    fake.after_write = lose_answer_at(number)
+
+    assert apply(config, approval, approvers, small.world(fake), tmp_path).succeeded
+    assert types_of(fake) == {"old-m5.large"}
 
 
 # On the sandbox
@@ -210,3 +298,25 @@ def test_a_group_changes_its_instance_type_in_waves_and_goes_back(sandbox: Sandb
     assert running(sandbox) == 4
     templates = sandbox.client("ec2").describe_launch_templates()["LaunchTemplates"]
     assert [t["LaunchTemplateName"] for t in templates] == ["old"]
+
+
+def test_a_new_machine_image_is_rolled_out_by_a_bundle_of_its_own(sandbox: Sandbox, tmp_path: Path) -> None:
+    cloud = estate.cloud_of(sandbox)
+    config = refresh(cloud, "old", "Ops", sandbox.now, "ami-0123456789abcdef0")
+    checks = {c.name: c for c in check_bundle(config, cloud)}
+    assert checks["capacity-provider/old may be drained"].status is CheckStatus.OK
+
+    outcome = run(config, sandbox, tmp_path)
+    assert outcome.succeeded, outcome.failure
+    sandbox.advance(60)  # the last instance leaves the group once its tasks have stopped
+    images = {
+        i["ImageId"]
+        for r in sandbox.client("ec2").describe_instances()["Reservations"]
+        for i in r["Instances"]
+        if i["State"]["Name"] == "running"
+    }
+    assert images == {"ami-0123456789abcdef0"}
+    with pytest.raises(NotSupported, match="launched from ami-0123456789abcdef0 already"):
+        refresh(cloud, "old", "Ops", sandbox.now, "ami-0123456789abcdef0")
+    again = observe(config, cloud)
+    assert diff(again.live, again.wanted, config).is_empty

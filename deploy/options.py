@@ -1,0 +1,29 @@
+"""Options that the verbs of `deploy` share, each spelled once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Bundle = Annotated[Path, typer.Argument(help="config.json or its folder")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON")]
+
+Region = Annotated[str | None, typer.Option(help="AWS Region; the bundle's own by default")]
+AnyRegion = Annotated[str | None, typer.Option(help="AWS Region", envvar="AWS_REGION")]
+EndpointUrl = Annotated[str | None, typer.Option(help="Another AWS endpoint, e.g. the sandbox's")]
+Profile = Annotated[str | None, typer.Option(help="AWS profile")]
+
+Lock = Annotated[str | None, typer.Option(help="s3://bucket/key or dynamodb://table; a local file by default")]
+State = Annotated[
+    str | None, typer.Option(help="Terraform state (file or s3://bucket/key) that must not undo this")
+]
+Executor = Annotated[str, typer.Option(help="boto3, or terraform for a signed plan file")]
+TerraformPlan = Annotated[Path | None, typer.Option(help="The saved plan that is signed and applied")]
+TerraformDir = Annotated[
+    Path | None, typer.Option(help="Folder of the Terraform configuration; the plan file's by default")
+]
+Approvers = Annotated[
+    Path | None, typer.Option(help="Allow-list of keys; ~/.config/ecs-deploy/approvers.json by default")
+]
