@@ -22,7 +22,8 @@ import numpy as np
 from planner.model import FleetLine, InstanceType, Resources, TaskType
 from planner.packing import Packing, PackingProblem, pack, parse_strategy, place
 from planner.packing.greedy import greedy_fleet
-from planner.packing.shapes import Shapes, allowed_types, build_shapes
+from planner.packing.room import allowed_types
+from planner.packing.shapes import Shapes, build_shapes, unit_counts
 from planner.units import CpuUnits, MiB, Seconds, UsdPerHour
 
 FAMILIES = {"c": 2, "m": 4, "r": 8}
@@ -179,7 +180,8 @@ def packed(problem: PackingProblem, seconds: float) -> tuple[Packing, float]:
 
 def shapes_of(problem: PackingProblem) -> tuple[Shapes, Any]:
     shapes = build_shapes(problem, allowed_types(problem), set())
-    return shapes, shapes.demand([task.count for task in problem.tasks])
+    counts, on_spot = unit_counts(problem, ())
+    return shapes, shapes.demand(counts + on_spot)
 
 
 def size_rows(name: str, count: int, tasks: int, seconds: float, seed: int) -> list[str]:

@@ -16,12 +16,17 @@ class Architecture(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a task needs or an instance has room for, in the dimensions of the ECS scheduler."""
+    """What a task needs or an instance has room for. The ECS scheduler looks at the first four only; disk and
+    network are limits of the machine that packing keeps all the same."""
 
     cpu_units: CpuUnits = CpuUnits(0)
     memory_mib: MiB = MiB(0)
     enis: int = 0
     gpus: int = 0
+    disk_gib: int = 0
+    """Ephemeral disk."""
+    network_mbps: int = 0
+    """Baseline bandwidth, megabits a second."""
 
     def __add__(self, other: Resources) -> Resources:
         return Resources(
@@ -29,6 +34,8 @@ class Resources:
             MiB(self.memory_mib + other.memory_mib),
             self.enis + other.enis,
             self.gpus + other.gpus,
+            self.disk_gib + other.disk_gib,
+            self.network_mbps + other.network_mbps,
         )
 
     def __sub__(self, other: Resources) -> Resources:
@@ -40,6 +47,8 @@ class Resources:
             MiB(self.memory_mib * count),
             self.enis * count,
             self.gpus * count,
+            self.disk_gib * count,
+            self.network_mbps * count,
         )
 
     def fits_in(self, room: Resources) -> bool:
@@ -48,6 +57,8 @@ class Resources:
             and self.memory_mib <= room.memory_mib
             and self.enis <= room.enis
             and self.gpus <= room.gpus
+            and self.disk_gib <= room.disk_gib
+            and self.network_mbps <= room.network_mbps
         )
 
 
@@ -96,6 +107,10 @@ class TaskType:
     distinct_instance: bool = False
     architecture: Architecture | None = None
     """None: the image runs on either."""
+    member_of: tuple[str, ...] = ()
+    """memberOf expressions of the cluster query language."""
+    may_use_spot: bool = True
+    """False keeps every task of it on on-demand instances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +123,14 @@ class InstanceType:
     usd_per_hour: UsdPerHour
     architecture: Architecture = Architecture.X86_64
     max_count: int | None = None
+    spot_usd_per_hour: UsdPerHour | None = None
+    """None: it cannot be had on Spot, or the price is not known."""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Attributes of its container instances that placement constraints may ask for, as (name, value)."""
+
+
+ON_DEMAND = "on-demand"
+SPOT = "spot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +142,10 @@ class FleetLine:
     count: int
     room: Resources
     usd_per_hour: UsdPerHour | None = None
+    purchase: str = ON_DEMAND
+    architecture: Architecture | None = None
+    """None: not known, so no task is kept off it."""
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 # What was observed: the estate

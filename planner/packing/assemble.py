@@ -11,17 +11,18 @@ from planner.packing.shapes import Shapes
 from planner.packing.zones import ZoneDemand
 
 Named = tuple[tuple[str, int], ...]
-Line = tuple[str, str, Named, Named]
-"""Instance type, zone, tasks and standby places of one instance."""
+Line = tuple[str, str, str, Named, Named]
+"""Instance type, zone, way to buy, tasks and standby places of one instance."""
 
 
 def assemble(
     problem: PackingProblem, shapes: Shapes, fleets: list[Fleet], demand: ZoneDemand
 ) -> tuple[tuple[PackedInstances, ...], Counter[int]]:
-    """Name the tasks of each zone's fleet. Also returns how many tasks of each service (index) run.
+    """Name the tasks of each zone's fleet. Also returns how many tasks of each unit (index) run.
 
     The places of a service are filled with running tasks first; the rest are its standby places.
     """
+    services = len(problem.tasks)
     lines: Counter[Line] = Counter()
     running: Counter[int] = Counter()
     for zone, fleet in enumerate(fleets):
@@ -33,49 +34,55 @@ def assemble(
                 key = (
                     shapes.offers[t].instance_type,
                     problem.zone_name(zone),
-                    _named(problem, tasks),
-                    _named(problem, standby),
+                    shapes.offers[t].purchase,
+                    _named(problem, tasks, services),
+                    _named(problem, standby, services),
                 )
                 lines[key] += 1
     if problem.survive_zone_loss:
         _keep_what_survives(problem, lines, running)
     instances = tuple(
-        PackedInstances(name, zone, count, dict(tasks), dict(standby))
-        for (name, zone, tasks, standby), count in sorted(lines.items())
+        PackedInstances(name, zone, count, dict(tasks), dict(standby), purchase)
+        for (name, zone, purchase, tasks, standby), count in sorted(lines.items())
     )
     return instances, running
 
 
-def _named(problem: PackingProblem, counts: Counter[int]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted((problem.tasks[s].service, n) for s, n in counts.items() if n))
+def _named(problem: PackingProblem, counts: Counter[int], services: int) -> tuple[tuple[str, int], ...]:
+    names: Counter[str] = Counter()
+    for unit, n in counts.items():
+        names[problem.tasks[unit % services].service] += n
+    return tuple(sorted((+names).items()))
 
 
 def _keep_what_survives(problem: PackingProblem, lines: Counter[Line], running: Counter[int]) -> None:
     """Where max_count left no room for standby places, run only as many tasks as the loss of any zone leaves
     places for; the places of the others stay free."""
     places: dict[str, Counter[str]] = defaultdict(Counter)
-    for (_, zone, tasks, standby), count in lines.items():
+    for (_, zone, _, tasks, standby), count in lines.items():
         for service, held in (*tasks, *standby):
             places[service][zone] += held * count
+    services = len(problem.tasks)
     for s, task in enumerate(problem.tasks):
         by_zone = places[task.service].values()
         survivors = sum(by_zone) - max(by_zone, default=0)
-        for _ in range(running[s] - survivors):
+        for _ in range(running[s] + running[s + services] - survivors):
             _stand_down(task.service, lines)
-            running[s] -= 1
+            # Counting the stricter unit first keeps the bound for what is placed valid.
+            running[s if running[s] else s + services] -= 1
 
 
 def _stand_down(service: str, lines: Counter[Line]) -> None:
     """Turn one running task of the service into a standby place, on one instance."""
-    line = next(key for key, count in sorted(lines.items()) if count and dict(key[2]).get(service, 0))
-    name, zone, tasks, standby = line
+    line = next(key for key, count in sorted(lines.items()) if count and dict(key[3]).get(service, 0))
+    name, zone, purchase, tasks, standby = line
     fewer, more = Counter(dict(tasks)), Counter(dict(standby))
     fewer[service] -= 1
     more[service] += 1
     lines[line] -= 1
     if not lines[line]:
         del lines[line]
-    lines[name, zone, tuple(sorted((+fewer).items())), tuple(sorted(more.items()))] += 1
+    lines[name, zone, purchase, tuple(sorted((+fewer).items())), tuple(sorted(more.items()))] += 1
 
 
 class _Queues:
@@ -111,7 +118,9 @@ def left_over(problem: PackingProblem, running: Counter[int], left_out: dict[int
     for s, task in enumerate(problem.tasks):
         if s in left_out:
             found.append(left_out[s])
-        elif running[s] < task.count:
+            continue
+        ran = running[s] + running[s + len(problem.tasks)]
+        if ran < task.count:
             reason = "the instances that max_count (or the limit on instance types) allows are full"
-            found.append(Unplaced(task.service, task.count - running[s], reason))
+            found.append(Unplaced(task.service, task.count - ran, reason))
     return found

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from planner.packing.shapes import UNLIMITED, Shapes
+from planner.packing.shapes import Shapes
+from planner.packing.variants import UNLIMITED
 
 _SCALE_BITS = 40
 

@@ -12,7 +12,8 @@ from planner.model import InstanceType
 from planner.packing.bound import money_scale
 from planner.packing.knapsack_kernels import price_types
 from planner.packing.problem import Packing, PackingProblem
-from planner.packing.shapes import allowed_types, build_shapes, unplaceable
+from planner.packing.room import allowed_types, unplaceable
+from planner.packing.shapes import build_shapes, unit_counts
 from planner.packing.solve import pack
 from planner.units import UsdPerHour, percent, usd_per_month
 
@@ -125,8 +126,10 @@ def _worth_of_every_type(
 ) -> list[tuple[InstanceType, float]]:
     shapes = build_shapes(problem, allowed, left_out, keep_every_type=True)
     scale = money_scale(shapes)
-    prices = [packing.task_prices.get(problem.tasks[group[0]].service, 0.0) for group in shapes.members]
-    demand = shapes.demand([task.count for task in problem.tasks])
+    services = len(problem.tasks)
+    prices = [packing.task_prices.get(problem.tasks[group[0] % services].service, 0.0) for group in shapes.members]
+    counts, on_spot = unit_counts(problem, left_out)
+    demand = shapes.demand([n - f for n, f in zip(counts, on_spot, strict=True)] + on_spot)
     types = len(shapes.offers)
     found = np.zeros((types, 2), np.int64)
     price_types(
@@ -135,7 +138,11 @@ def _worth_of_every_type(
         _NODES, 1e-4, np.zeros((types, shapes.count), np.int64), found,
     )  # fmt: skip
     worth = found[:, 1] / float(scale.per_usd)
-    return list(zip(shapes.offers, worth.tolist(), strict=True))
+    return [
+        (variant.offer, value)
+        for variant, value in zip(shapes.offers, worth.tolist(), strict=True)
+        if not variant.is_spot and not variant.by_zone
+    ]
 
 
 def _sentences(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from fractions import Fraction
 
-from planner.model import InstanceType, Resources, TaskType
+from planner.model import ON_DEMAND, SPOT, InstanceType, Resources, TaskType
+from planner.packing.constraints import InstanceFacts
 from planner.packing.problem import PackedInstances, Packing, PackingProblem
 
 
@@ -31,6 +32,14 @@ def _line_violations(
     load = problem.daemons
     ports: Counter[int] = Counter()
     found = []
+    facts = {"ecs.instance-type": offer.instance_type, "ecs.cpu-architecture": offer.architecture.value}
+    told = InstanceFacts({"ecs.os-type": "linux", **facts, **dict(offer.attributes)})
+    for daemon in problem.daemon_tasks:
+        if daemon.architecture in {None, offer.architecture} and all(
+            e.test(told) for e in problem.constraints_of(daemon)
+        ):
+            load = load + daemon.needs
+            ports.update(daemon.host_ports)
     for service, n in held.items():
         task = tasks[service]
         load = load + task.needs * n
@@ -39,6 +48,10 @@ def _line_violations(
             found.append(f"{n} tasks of {service} share an instance")
         if task.architecture is not None and task.architecture != offer.architecture:
             found.append(f"{service} cannot run on {offer.instance_type}")
+        if not all(e.test(told) for e in problem.constraints_of(task)):
+            found.append(f"{service} may not run on {offer.instance_type} by its constraints")
+        if line.purchase == SPOT and not task.may_use_spot:
+            found.append(f"{service} may not run on Spot")
     if held and not load.fits_in(offer.room):
         found.append(f"{offer.instance_type} holds {load} in {offer.room}")
     if any(n > 1 for n in ports.values()):
@@ -81,20 +94,65 @@ def _zone_violations(problem: PackingProblem, packing: Packing) -> list[str]:
 
 def _purchase_violations(problem: PackingProblem, packing: Packing, offers: dict[str, InstanceType]) -> list[str]:
     found = []
-    bought: Counter[str] = Counter()
+    bought: Counter[tuple[str, str, str]] = Counter()
     for line in packing.instances:
-        bought[line.instance_type] += line.count
-    for name, count in bought.items():
-        limit = offers[name].max_count
-        if limit is not None and count > limit:
-            found.append(f"{count} of {name} exceed its max_count {limit}")
-    if problem.max_types is not None and len(bought) > problem.max_types:
-        found.append(f"{len(bought)} types exceed max_types {problem.max_types}")
-    cost = sum((Fraction(repr(float(offers[name].usd_per_hour))) * n for name, n in bought.items()), Fraction(0))
+        bought[line.instance_type, line.zone, line.purchase] += line.count
+    for name, offer in offers.items():
+        count = sum(n for (kind, _, purchase), n in bought.items() if kind == name and purchase == ON_DEMAND)
+        if offer.max_count is not None and count > offer.max_count:
+            found.append(f"{count} of {name} exceed its max_count {offer.max_count}")
+    types = {name for name, _, _ in bought}
+    if problem.max_types is not None and len(types) > problem.max_types:
+        found.append(f"{len(types)} types exceed max_types {problem.max_types}")
+    found += _cost_violations(problem, packing, offers, bought)
+    if problem.spot is not None:
+        found += _spot_violations(problem, packing, offers)
+    elif any(purchase == SPOT for _, _, purchase in bought):
+        found.append("Spot instances are bought although the problem does not allow them")
+    return found
+
+
+def _cost_violations(
+    problem: PackingProblem,
+    packing: Packing,
+    offers: dict[str, InstanceType],
+    bought: Counter[tuple[str, str, str]],
+) -> list[str]:
+    cost = Fraction(0)
+    runs: Counter[tuple[str, str, str]] = Counter()
+    for line in problem.running:
+        runs[line.instance_type, line.zone, line.purchase] += line.count
+    for (name, zone, purchase), n in bought.items():
+        price = offers[name].spot_usd_per_hour if purchase == SPOT else offers[name].usd_per_hour
+        cost += Fraction(repr(float(price or 0.0))) * n
+        started = max(0, n - runs[name, zone, purchase])
+        cost += Fraction(repr(float(problem.moving_usd_per_hour))) * started
+    found = []
     if abs(float(cost) - packing.usd_per_hour) > 1e-9 * max(1.0, float(cost)):
         found.append(f"the cost is {float(cost)}, not {packing.usd_per_hour}")
     if packing.lower_bound_usd_per_hour > packing.usd_per_hour:
         found.append("the bound exceeds the cost")
+    return found
+
+
+def _spot_violations(problem: PackingProblem, packing: Packing, offers: dict[str, InstanceType]) -> list[str]:
+    rule = problem.spot
+    assert rule is not None
+    on_spot: Counter[str] = Counter()
+    pools: Counter[tuple[str, str]] = Counter()
+    for line in packing.instances:
+        if line.purchase == SPOT:
+            on_spot.update({service: n * line.count for service, n in line.tasks.items()})
+            pools[line.instance_type, line.zone] += line.count * max(1, offers[line.instance_type].room.cpu_units)
+    found = [
+        f"{on_spot[task.service]} of {task.count} tasks of {task.service} are on Spot"
+        for task in problem.tasks
+        if on_spot[task.service] > Fraction(repr(float(rule.share))) * task.count
+    ]
+    most = Fraction(repr(float(rule.max_pool_share))) * pools.total()
+    found += [f"the Spot pool {name} in {zone} is too large" for (name, zone), n in pools.items() if n > most]
+    if pools and len(pools) < rule.min_pools:
+        found.append(f"{len(pools)} Spot pools are fewer than {rule.min_pools}")
     return found
 
 

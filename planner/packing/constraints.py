@@ -15,11 +15,17 @@ from typing import Final
 MAX_EXPRESSION_LENGTH: Final = 2000
 INSTANCE_TYPE_ATTRIBUTE: Final = "ecs.instance-type"
 ARCHITECTURE_ATTRIBUTE: Final = "ecs.cpu-architecture"
+OS_ATTRIBUTE: Final = "ecs.os-type"
+LAUNCH_ATTRIBUTES: Final = frozenset(
+    {"ecs.availability-zone", "ecs.ami-id", "ecs.subnet-id", "ecs.vpc-id", "ecs.awsvpc-trunk-id"}
+)
+"""Attributes that an instance gets when it starts, so that its type does not tell them."""
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<word>[A-Za-z0-9_.:/*+?^$\\-]+)"
     r'|(?P<quoted>"[^"]*")|(?P<sign>==|!=|>=|<=|=~|!~|&&|\|\||!in\b|!exists\b|[()\[\],!<>]))'
 )
+_ATTRIBUTE = re.compile(r"attribute:([A-Za-z0-9_.:/-]+)")
 _OPERATORS: Final = {
     "==": "==", "equals": "==", "!=": "!=", "not_equals": "!=",
     ">": ">", "greater_than": ">", ">=": ">=", "greater_than_equal": ">=",
@@ -54,6 +60,8 @@ class Expression:
     test: Test
     is_static: bool
     """False where the answer changes as tasks come and go (task:group, runningTasksCount)."""
+    attributes: frozenset[str] = frozenset()
+    """Names of the attributes it asks for."""
 
 
 def parse_expression(text: str) -> Expression:
@@ -65,7 +73,7 @@ def parse_expression(text: str) -> Expression:
     if parser.next_token is not None:
         raise ConstraintError(f'unexpected "{parser.next_token}" in the expression "{text[:80]}"')
     dynamic = "task:group" in text or "runningTasksCount" in text
-    return Expression(text, test, is_static=not dynamic)
+    return Expression(text, test, not dynamic, frozenset(_ATTRIBUTE.findall(text)))
 
 
 def _tokens(text: str) -> list[str]:

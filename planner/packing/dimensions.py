@@ -11,18 +11,30 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-DIMENSIONS: Final = ("cpu_units", "memory_mib", "enis", "gpus")
-DIMENSION_WORDS: Final = ("CPU units", "MiB of memory", "network interfaces", "GPUs")
-CPU, MEMORY, ENIS, GPUS = range(4)
+DIMENSIONS: Final = ("cpu_units", "memory_mib", "enis", "gpus", "disk_gib", "network_mbps")
+DIMENSION_WORDS: Final = (
+    "CPU units", "MiB of memory", "network interfaces", "GPUs", "GiB of disk", "Mbit/s of network",
+)  # fmt: skip
+SCHEDULED: Final = 4
+"""The ECS scheduler looks at the first four dimensions; it knows neither disk nor network bandwidth."""
+CPU, MEMORY, ENIS, GPUS, DISK, NETWORK = range(6)
 
 
-def as_row(resources: Resources) -> tuple[int, int, int, int]:
-    return (resources.cpu_units, resources.memory_mib, resources.enis, resources.gpus)
+def as_row(resources: Resources) -> tuple[int, int, int, int, int, int]:
+    return (
+        resources.cpu_units, resources.memory_mib, resources.enis, resources.gpus, resources.disk_gib,
+        resources.network_mbps,
+    )  # fmt: skip
+
+
+def scheduled_row(resources: Resources) -> tuple[int, ...]:
+    """What the ECS scheduler looks at."""
+    return as_row(resources)[:SCHEDULED]
 
 
 def as_resources(row: NDArray[np.int64]) -> Resources:
-    cpu, memory, enis, gpus = (int(value) for value in row)
-    return Resources(CpuUnits(cpu), MiB(memory), enis, gpus)
+    cpu, memory, *others = (int(value) for value in row)
+    return Resources(CpuUnits(cpu), MiB(memory), *others)
 
 
 def shortfall_words(need: Resources, room: Resources) -> str:

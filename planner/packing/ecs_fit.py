@@ -14,7 +14,7 @@ from typing import Any, Final
 from planner.model import FleetLine, InstanceType, TaskType
 from planner.packing.problem import Packing, PackingProblem, Unplaced
 from planner.packing.replay import Placement, place
-from planner.packing.shapes import allowed_types, room_for_tasks
+from planner.packing.room import allowed_types, rooms_for_tasks
 from planner.packing.strategy import Strategy, parse_strategy, strategy_text
 from planner.units import UsdPerHour
 
@@ -65,7 +65,8 @@ class _Fit:
     ) -> None:
         self.problem, self.strategy, self.orders, self.seed = problem, strategy, orders, seed
         self.offers = {offer.instance_type: offer for offer in problem.catalogue}
-        self.base_cost = packing.usd_per_hour
+        self.rooms = dict(zip(self.offers, rooms_for_tasks(problem), strict=True))
+        self.base_cost = packing.bill_usd_per_hour
         never = Counter({u.service: u.count for u in packing.unplaced})
         self.tasks = tuple(
             replace(task, count=task.count - never[task.service])
@@ -148,7 +149,7 @@ class _Fit:
     def _first_fit(
         self, offer: InstanceType, left: dict[str, int], task_of: dict[str, TaskType]
     ) -> dict[str, int]:
-        room = room_for_tasks(offer, self.problem.daemons)
+        room = self.rooms[offer.instance_type]
         ports: set[int] = set()
         held: dict[str, int] = {}
         by_size = sorted(left, key=lambda s: (-task_of[s].needs.memory_mib - task_of[s].needs.cpu_units, s))
@@ -178,7 +179,7 @@ class _Fit:
                 name,
                 zone,
                 count,
-                room_for_tasks(self.offers[name], self.problem.daemons),
+                self.rooms[name],
                 self.offers[name].usd_per_hour,
             )
             for (name, zone), count in sorted(counts.items())

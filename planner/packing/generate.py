@@ -19,6 +19,7 @@ from planner.packing.bound import (
     volume_worth,
 )
 from planner.packing.clock import Deadline
+from planner.packing.exact_kernels import exact_pattern, work_of
 from planner.packing.greedy import Fleet, greedy_fleet
 from planner.packing.knapsack_kernels import best_pattern, price_sequence, price_types
 from planner.packing.master import Column, Master
@@ -27,6 +28,9 @@ from planner.packing.shapes import Shapes
 _MOST_ROWS = 400
 """With more shapes than this, the problem is first solved in parts."""
 _ROUNDS_AFTER_PARTS = 25
+_MOST_STATES = 3e6
+_MOST_STEPS = 6e8
+"""Of the exact pricing of all types together: about a second."""
 
 
 @dataclass
@@ -38,6 +42,9 @@ class Pricing:
     weights: Any = field(init=False)
     prices: Any = field(init=False)
     patterns: Any = field(init=False)
+    coarse_needs: Any = field(init=False)
+    """Needs and rooms in the steps that all needs share, by resource."""
+    coarse_rooms: Any = field(init=False)
 
     def __post_init__(self) -> None:
         types = len(self.shapes.offers)
@@ -45,6 +52,8 @@ class Pricing:
         self.prices = np.array(self.scale.prices, np.int64)
         self.weights = np.zeros((types, self.shapes.needs.shape[1]))
         self.patterns = np.zeros((types, self.shapes.count), np.int64)
+        step = np.maximum(np.gcd.reduce(self.shapes.needs, axis=0), 1)
+        self.coarse_needs, self.coarse_rooms = self.shapes.needs // step, self.shapes.rooms // step
 
     def price(self, worth: Any, demand: Any, node_limit: int, tolerance: float) -> Any:
         """(types, 2): worth and upper bound of the best pattern of each type; patterns in `self.patterns`."""
@@ -56,6 +65,28 @@ class Pricing:
             node_limit, tolerance, self.patterns, found,
         )  # fmt: skip
         return found
+
+    def settle(self, found: Any, worth: Any, demand: Any, most_steps: float = _MOST_STEPS) -> None:
+        """Solve exactly what `price` left open, the types that could pay the most first, where that takes
+        few steps; changes `found` and `self.patterns`."""
+        shapes = self.shapes
+        upper = np.minimum(demand, shapes.most)
+        excess = np.where(found[:, 1] > found[:, 0], found[:, 1] / self.prices - 1.0, 0.0)
+        for t in np.argsort(-excess, kind="stable").tolist():
+            if excess[t] <= 0.0:
+                return
+            states, steps = work_of(self.coarse_needs, upper, self.coarse_rooms[t])
+            if states > _MOST_STATES or steps > most_steps:
+                continue
+            most_steps -= steps
+            pattern = np.zeros(shapes.count, np.int64)
+            value, bound = exact_pattern(
+                worth, self.coarse_needs, upper, shapes.ports, shapes.fits[:, t], self.coarse_rooms[t], pattern
+            )
+            if 0 <= bound < found[t, 1]:
+                found[t, 1] = max(bound, found[t, 0])
+            if value > found[t, 0]:
+                found[t, 0], self.patterns[t] = value, pattern
 
     def sequence(self, t: int, worth: Any, left: Any, rows: int, node_limit: int) -> Any:
         """Up to `rows` patterns of type t that together stay within `left`."""
@@ -147,7 +178,7 @@ def generate(
 
 def _last_try(state: Generated, demand: Any) -> bool:
     """Search longer for a pattern that pays; True where one was found."""
-    return _one_round(state, state.master.duals, demand, nodes=30_000)[0] > 0
+    return _one_round(state, state.master.duals, demand, nodes=30_000, is_last=True)[0] > 0
 
 
 class _Smoothing:
@@ -220,11 +251,15 @@ def is_settled(state: Generated, enough: float) -> bool:
     return state.master.cost <= float(state.bound) * (1.0 + enough)
 
 
-def _one_round(state: Generated, target: Any, demand: Any, nodes: int = 3_000) -> tuple[int, bool]:
+def _one_round(
+    state: Generated, target: Any, demand: Any, nodes: int = 3_000, is_last: bool = False
+) -> tuple[int, bool]:
     """Price all types at `target`; returns how many patterns were added and whether the bound rose."""
     pricing, shapes = state.pricing, state.pricing.shapes
     worth = pricing.scale.whole(target)
     found = pricing.price(worth, demand, nodes, 1e-5)
+    if is_last:
+        pricing.settle(found, worth, demand)
     bound = dual_bound(worth, found[:, 1].tolist(), demand, shapes, pricing.scale)
     improved = bound > state.bound
     if improved:

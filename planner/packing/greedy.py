@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from planner.packing.fill_kernels import best_fill
-from planner.packing.shapes import UNLIMITED, Shapes
+from planner.packing.shapes import Shapes
+from planner.packing.variants import UNLIMITED
 
 Pattern = tuple[tuple[int, int], ...]
 """(shape, tasks) pairs on one instance, by shape."""

@@ -11,6 +11,8 @@ import numba
 import numpy as np
 
 _MARGIN = 1e-11
+_MOST_BALANCED = 400
+"""Shapes up to which the search starts from a balanced filling."""
 
 
 @numba.njit(cache=True)
@@ -118,6 +120,52 @@ def starting_weights(profits, shares, upper, weights):  # type: ignore[no-untype
 
 
 @numba.njit(cache=True)
+def balanced_filling(p, w, u, source, ports, room, weights, count):  # type: ignore[no-untyped-def]
+    """Fill `count` task by task, always the most worthy for the resources it takes, where a resource is the
+    dearer the less of it is left; returns the worth. Uses both resources up where the order by efficiency alone
+    runs out of one."""
+    m, resources = w.shape
+    rest = room.copy()
+    taken = np.zeros(ports.shape[1], np.int64)
+    scale = weights.sum()
+    worth = np.int64(0)
+    open_shape = np.ones(m, np.bool_)
+    while True:
+        best = -1
+        top = -1.0
+        most = np.int64(0)
+        for k in range(m):
+            if not open_shape[k]:
+                continue
+            n = u[k] - count[k]
+            size = 0.0
+            for r in range(resources):
+                if w[k, r] > 0:
+                    n = min(n, rest[r] // w[k, r])
+                    size += (weights[r] + 1e-3 * scale) * w[k, r] / max(rest[r], 1)
+            for q in range(taken.shape[0]):
+                if taken[q] & ports[source[k], q]:
+                    n = 0
+            if n <= 0:
+                open_shape[k] = False
+                continue
+            score = p[k] / max(size, 1e-300)
+            if score > top:
+                top = score
+                best = k
+                most = n
+        if best < 0:
+            return worth
+        n = max(1, most // 8)
+        count[best] += n
+        worth += n * p[best]
+        for r in range(resources):
+            rest[r] -= n * w[best, r]
+        for q in range(taken.shape[0]):
+            taken[q] |= ports[source[best], q]
+
+
+@numba.njit(cache=True)
 def best_pattern(worth, needs, upper, ports, fits, room, price, weights, node_limit, tolerance, pattern):  # type: ignore[no-untyped-def]
     """Fill `pattern` with the most worthy tasks for one instance; returns (worth, upper bound, nodes).
 
@@ -196,6 +244,13 @@ def best_pattern(worth, needs, upper, ports, fits, room, price, weights, node_li
     nodes = 0
     stop_at = (1.0 - tolerance) * bound
     finished = True
+    if m > 1 and m <= _MOST_BALANCED and resources > 1 and node_limit >= 200:
+        best = balanced_filling(p, w, u, source, ports, room, weights, count)
+        for j in range(m):
+            pattern[source[j]] = count[j]
+        count[:] = 0
+        if best >= stop_at:
+            return best, max(best, np.int64(np.floor(bound * (1.0 + _MARGIN) + 2.0))), 0
     k = 0
     while True:
         # Go down: take as many as fit, while the rest of the list can still beat the best.

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from planner.packing.greedy import Pattern
-from planner.packing.shapes import UNLIMITED, Shapes
+from planner.packing.shapes import Shapes
+from planner.packing.variants import UNLIMITED
 
 Column = tuple[int, Pattern]
 """An instance type (index) and what runs on it."""

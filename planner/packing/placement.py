@@ -23,7 +23,7 @@ from planner.packing.constraints import (
     InstanceFacts,
     parse_expression,
 )
-from planner.packing.dimensions import DIMENSION_WORDS, as_resources, as_row
+from planner.packing.dimensions import DIMENSION_WORDS, SCHEDULED, as_resources, scheduled_row
 from planner.packing.scheduler_kernels import BINPACK, RANDOM, SPREAD, choose, choose_to_stop
 from planner.packing.strategy import DEFAULT_STRATEGY, INSTANCE_FIELD, ZONE_ATTRIBUTE, Strategy
 
@@ -62,7 +62,7 @@ class EcsScheduler:
         self._instances: dict[str, _Instance] = {}
         self._row_of: dict[str, int] = {}
         self._id_of: list[str] = []
-        self._remaining = np.zeros((0, len(DIMENSION_WORDS)), np.int64)
+        self._remaining = np.zeros((0, SCHEDULED), np.int64)
         self._counts: dict[str, Any] = {}
         self._tasks: dict[str, TaskType] = {}
         self._ports: dict[int, Any] = {}
@@ -99,7 +99,7 @@ class EcsScheduler:
         self._instances[instance_id] = instance
         if row >= self._remaining.shape[0]:
             self._grow(max(16, 2 * (row + 1)))
-        self._remaining[row] = as_row(room)
+        self._remaining[row] = scheduled_row(room)
         for name, group_row in self._group_rows.items():
             self._groups[group_row, row] = self._group_id(name, group_row, instance, row)
         self._allowed.clear()
@@ -135,6 +135,7 @@ class EcsScheduler:
         return tuple(self._instances)
 
     def remaining(self, instance_id: str) -> Resources:
+        """Room left in the dimensions the scheduler knows; disk and network are told as 0."""
         return as_resources(self._remaining[self._row_of[instance_id]])
 
     def registered(self, instance_id: str) -> Resources:
@@ -161,7 +162,7 @@ class EcsScheduler:
         counts = self._counts_of(task.service)[:size]
         blocked = self._blocked(task)[:size]
         allowed = self._allowed_for(task, member_of)
-        need = np.array(as_row(task.needs), np.int64)
+        need = np.array(scheduled_row(task.needs), np.int64)
         row = choose(
             need, self._remaining[:size], allowed, blocked, counts, task.distinct_instance,
             self._rules_of(strategy), self._groups[:, :size], self._tally, self._scratch, self._rng,
@@ -173,7 +174,7 @@ class EcsScheduler:
     def place_on(self, task: TaskType, instance_id: str) -> Placed | Rejection:
         """Put one task on a named instance (to rebuild an observed state), if its room and ports allow."""
         row = self._row_of[instance_id]
-        if not task.needs.fits_in(self.remaining(instance_id)):
+        if (self._remaining[row] < scheduled_row(task.needs)).any():
             return Rejection(task.service, f"instance {instance_id} has too little room left")
         if self._blocked(task)[row]:
             return Rejection(task.service, f"a host port it needs is taken on instance {instance_id}")
@@ -200,7 +201,7 @@ class EcsScheduler:
         task = self._tasks[service]
         instance.tasks[service] -= 1
         self._counts[service][row] -= 1
-        self._remaining[row] += as_row(task.needs)
+        self._remaining[row] += scheduled_row(task.needs)
         for port in task.host_ports:
             self._ports[port][row] = False
 
@@ -213,7 +214,7 @@ class EcsScheduler:
         instance_id = self._id_of[row]
         self._instances[instance_id].tasks[task.service] += 1
         self._counts_of(task.service)[row] += 1
-        self._remaining[row] -= as_row(task.needs)
+        self._remaining[row] -= scheduled_row(task.needs)
         for port in task.host_ports:
             self._port_column(port)[row] = True
         return Placed(task.service, instance_id)
@@ -312,12 +313,12 @@ def why_no_instance(task: TaskType, remaining: Any, allowed: Any, blocked: Any, 
     if total == 0:
         return "there is no container instance"
     causes: Counter[str] = Counter()
-    lacking = remaining < np.array(as_row(task.needs), np.int64)
+    lacking = remaining < np.array(scheduled_row(task.needs), np.int64)
     for row in range(total):
         if not allowed[row]:
             causes["are excluded by constraint, architecture or draining"] += 1
         elif lacking[row].any():
-            words = [w for w, lacks in zip(DIMENSION_WORDS, lacking[row], strict=True) if lacks]
+            words = [w for w, lacks in zip(DIMENSION_WORDS[:SCHEDULED], lacking[row], strict=True) if lacks]
             causes["lack " + " and ".join(words)] += 1
         elif blocked[row]:
             causes["have a host port of it taken"] += 1

@@ -4,47 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from planner.model import FleetLine, Resources, TaskType
-from planner.packing.dimensions import DIMENSIONS, as_resources, as_row
+from planner.model import FleetLine, TaskType
+from planner.packing.dimensions import DIMENSIONS, SCHEDULED, as_resources, as_row, scheduled_row
+from planner.packing.fleet_facts import facts_of, may_run
+from planner.packing.one_by_one import needs_one_by_one, place_one_by_one
+from planner.packing.placed_fleet import (
+    LoadedInstance,
+    Order,
+    Placement,
+    Stopped,
+    arrivals,
+    grouped,
+    instance_names,
+)
 from planner.packing.placement import RESERVED_HOST_PORTS, why_no_instance
 from planner.packing.problem import Unplaced
-from planner.packing.scheduler_kernels import BINPACK, RANDOM, SPREAD, place_sequence
+from planner.packing.scheduler_kernels import BINPACK, RANDOM, SPREAD, choose_to_stop, place_sequence
 from planner.packing.strategy import DEFAULT_STRATEGY, INSTANCE_FIELD, ZONE_ATTRIBUTE, Strategy
 
-Order = Literal["given", "random"]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedInstance:
-    """One instance after the replay."""
-
-    instance_id: str
-    instance_type: str
-    zone: str
-    tasks: Mapping[str, int]
-    remaining: Resources
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where ECS would put each task."""
-
-    instances: tuple[LoadedInstance, ...]
-    unplaced: tuple[Unplaced, ...]
-
-    @property
-    def placed(self) -> int:
-        return sum(sum(instance.tasks.values()) for instance in self.instances)
-
-    @property
-    def empty_instances(self) -> int:
-        return sum(1 for instance in self.instances if not instance.tasks)
+__all__ = ["LoadedInstance", "Order", "Placement", "Stopped", "fits_on", "grouped", "place"]
 
 
 def place(
@@ -54,22 +36,26 @@ def place(
     order: Order = "given",
     seed: int = 0,
     allowed: Mapping[str, Mapping[str, bool]] | None = None,
+    scale_in: Mapping[str, int] | None = None,
 ) -> Placement:
     """Start every task of `tasks`, one at a time, on `fleet` and tell where each went.
 
-    `order` "given" takes services as listed, "random" mixes all tasks. `allowed[service][instance_type]`
-    False keeps a service off a type (architecture, memberOf). Deterministic for a seed.
+    `order` "given" takes services as listed, "random" mixes all tasks. Architecture and memberOf of a task
+    keep it off lines of the fleet; so does `allowed[service][instance_type]` False. `scale_in[service]` tasks
+    are stopped afterwards, those that ECS would stop. Deterministic for a seed. Raises ConstraintError for a
+    memberOf expression that cannot be evaluated.
     """
     _refuse_repeated(tasks)
+    if needs_one_by_one(tasks):
+        return place_one_by_one(tasks, fleet, strategy, order, seed, allowed or {}, scale_in or {})
     state = _ReplayState(tasks, fleet, strategy, seed)
     state.exclude(allowed or {})
-    sequence = np.repeat(np.arange(len(tasks)), [task.count for task in tasks])
-    if order == "random":
-        np.random.default_rng(seed).shuffle(sequence)
+    sequence = arrivals(tasks, order, seed)
     chosen = state.run(sequence)
     refused = Counter(sequence[chosen < 0].tolist())
     unplaced = tuple(Unplaced(tasks[s].service, count, state.reason(s)) for s, count in sorted(refused.items()))
-    return Placement(state.loaded(), unplaced)
+    stopped = state.stop(scale_in or {})
+    return Placement(state.loaded(), unplaced, state.named_stops(stopped))
 
 
 def fits_on(tasks: Sequence[TaskType], fleet: Sequence[FleetLine], strategy: Strategy, seed: int) -> bool:
@@ -89,11 +75,11 @@ class _ReplayState:
     def __init__(
         self, tasks: Sequence[TaskType], fleet: Sequence[FleetLine], strategy: Strategy, seed: int
     ) -> None:
-        self.tasks = tasks
+        self.tasks, self.fleet = tasks, fleet
         self.lines = [line for line in fleet for _ in range(line.count)]
-        rooms = [as_row(line.room) for line in self.lines]
-        self.remaining = np.array(rooms, np.int64).reshape(len(self.lines), len(DIMENSIONS))
-        self.needs = np.array([as_row(task.needs) for task in tasks], np.int64).reshape(-1, len(DIMENSIONS))
+        rooms = [scheduled_row(line.room) for line in self.lines]
+        self.remaining = np.array(rooms, np.int64).reshape(len(self.lines), SCHEDULED)
+        self.needs = np.array([scheduled_row(task.needs) for task in tasks], np.int64).reshape(-1, SCHEDULED)
         self.distinct = np.array([task.distinct_instance for task in tasks], np.bool_)
         self.allowed = np.ones((len(tasks), len(self.lines)), np.bool_)
         self.counts = np.zeros((len(tasks), len(self.lines)), np.int64)
@@ -118,6 +104,29 @@ class _ReplayState:
             by_type = allowed.get(task.service)
             if by_type:
                 self.allowed[s] &= np.array([by_type.get(line.instance_type, True) for line in self.lines])
+            if task.architecture is not None or task.member_of:
+                tests = {id(line): may_run(task, line) for line in self.fleet}
+                self.allowed[s] &= np.array([tests[id(line)] for line in self.lines], np.bool_)
+
+    def stop(self, scale_in: Mapping[str, int]) -> list[tuple[int, int]]:
+        """(service, instance row) of each task that scale-in stops."""
+        stopped = []
+        for s, task in enumerate(self.tasks):
+            for _ in range(min(scale_in.get(task.service, 0), int(self.counts[s].sum()))):
+                row = int(
+                    choose_to_stop(
+                        self.remaining, self.counts[s], self.rules, self.groups, self.tally, self.found, self.rng
+                    )
+                )
+                self.counts[s, row] -= 1
+                self.remaining[row] += self.needs[s]
+                stopped.append((s, row))
+        return stopped
+
+    def named_stops(self, stopped: list[tuple[int, int]]) -> tuple[Stopped, ...]:
+        names = instance_names(self.lines)
+        counted = Counter((self.tasks[s].service, names[row]) for s, row in stopped)
+        return tuple(Stopped(service, name, count) for (service, name), count in sorted(counted.items()))
 
     def run(self, sequence: Any) -> Any:
         return place_sequence(
@@ -146,24 +155,19 @@ class _ReplayState:
         return why_no_instance(task, self.remaining, self.allowed[service], taken, self.counts[service])
 
     def loaded(self) -> tuple[LoadedInstance, ...]:
-        numbers: Counter[tuple[str, str]] = Counter()
-        instances = []
-        for i, line in enumerate(self.lines):
-            key = (line.instance_type, line.zone)
-            numbers[key] += 1
-            on_it = {
-                self.tasks[s].service: int(self.counts[s, i]) for s in np.flatnonzero(self.counts[:, i]).tolist()
-            }
-            instances.append(
-                LoadedInstance(
-                    f"{line.instance_type}/{line.zone}/{numbers[key]}",
-                    line.instance_type,
-                    line.zone,
-                    on_it,
-                    as_resources(self.remaining[i]),
-                )
+        rooms = np.array([as_row(line.room) for line in self.lines], np.int64).reshape(-1, len(DIMENSIONS))
+        needs = np.array([as_row(task.needs) for task in self.tasks], np.int64).reshape(-1, len(DIMENSIONS))
+        remaining = rooms - self.counts.T @ needs
+        return tuple(
+            LoadedInstance(
+                name,
+                line.instance_type,
+                line.zone,
+                {self.tasks[s].service: int(self.counts[s, i]) for s in np.flatnonzero(self.counts[:, i])},
+                as_resources(remaining[i]),
             )
-        return tuple(instances)
+            for i, (name, line) in enumerate(zip(instance_names(self.lines), self.lines, strict=True))
+        )
 
 
 def _rules_and_groups(strategy: Strategy, lines: Sequence[FleetLine]) -> tuple[Any, Any, int]:
@@ -191,16 +195,4 @@ def _group_value(name: str, index: int, line: FleetLine) -> str:
         return str(index)
     if name == f"attribute:{ZONE_ATTRIBUTE}":
         return line.zone
-    if name == "attribute:ecs.instance-type":
-        return line.instance_type
-    return ""
-
-
-def grouped(placement: Placement) -> list[tuple[LoadedInstance, int]]:
-    """Instances with equal type, zone and tasks, told once with their number."""
-
-    def key(instance: LoadedInstance) -> tuple[str, str, tuple[tuple[str, int], ...]]:
-        return (instance.instance_type, instance.zone, tuple(sorted(instance.tasks.items())))
-
-    found = groupby(sorted(placement.instances, key=key), key=key)
-    return [(members[0], len(members)) for members in (list(group) for _, group in found)]
+    return facts_of(line).attributes.get(name.removeprefix("attribute:"), "")

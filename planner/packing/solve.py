@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -16,10 +17,15 @@ from planner.packing.check import checked
 from planner.packing.clock import Clock, Deadline
 from planner.packing.generate import Generated, generate
 from planner.packing.greedy import Fleet
-from planner.packing.integer import pack_zone
-from planner.packing.problem import Packing, PackingProblem, ProblemError, Unplaced
-from planner.packing.shapes import UNLIMITED, Shapes, allowed_types, build_shapes, unplaceable
+from planner.packing.moves import moves_to
+from planner.packing.problem import PackedInstances, Packing, PackingProblem, Unplaced, price_of
+from planner.packing.room import allowed_types, unplaceable
+from planner.packing.shapes import Shapes, build_shapes, unit_counts
+from planner.packing.spares import add_spares, spare_floor
+from planner.packing.spot import SpotPools
 from planner.packing.type_choice import choose_types
+from planner.packing.variants import UNLIMITED, exact
+from planner.packing.zone_search import ZoneSearch
 from planner.packing.zones import zone_demand
 from planner.units import CpuUnits, MiB, Seconds, UsdPerHour
 
@@ -77,61 +83,52 @@ class _Task:
     gap_goal: float
 
     def __post_init__(self) -> None:
-        self.counts = [0 if s in self.left_out else task.count for s, task in enumerate(self.problem.tasks)]
-        self.total = self.shapes.demand(self.counts)
-        self.demand = zone_demand(self.counts, self.problem.zones, self.problem.survive_zone_loss)
+        counts, on_spot = unit_counts(self.problem, self.left_out)
+        self.total = self.shapes.demand([n - f for n, f in zip(counts, on_spot, strict=True)] + on_spot)
+        self.demand = zone_demand(counts, on_spot, self.problem.zones, self.problem.survive_zone_loss)
 
     def solve(self, tick: Callable[[], None]) -> Packing:
+        pools = SpotPools.of(self.problem, self.shapes)
+        proved = Fraction(0)
+        if pools is not None:
+            proved = pools.bound(self.total, self.deadline.share(0.25))
+            self.shapes = pools.capped()
         state = generate(self.shapes, self.total, self.deadline.share(0.5), on_round=tick)
-        proved: Fraction | None = None
         first_fleet: Fleet | None = None
-        if self.problem.max_types is not None and len(self.shapes.offers) > self.problem.max_types:
+        most = self.problem.max_types
+        if most is not None and len({v.base for v in self.shapes.offers}) > most:
             first_zone = self.shapes.demand(self.demand.places[0])
             chosen = choose_types(
-                self.shapes, self.total, first_zone, state, self.problem.max_types,
-                self.deadline.share(0.5), self.seed,
-            )  # fmt: skip
+                self.shapes, self.total, first_zone, state, most, self.deadline.share(0.5), self.seed
+            )
             if chosen is None:
                 return nothing_placed(self._no_choice())
-            state, proved, first_fleet = chosen.generated, chosen.bound, chosen.fleet
+            state, first_fleet = chosen.generated, chosen.fleet
+            proved = max(proved, chosen.bound)
+        elif pools is None:
+            proved = state.bound
         tick()
-        fleets = self._fleets(state, proved or state.bound, first_fleet, tick)
+        fleets = self._fleets(state, proved, first_fleet, pools, tick)
         if self.problem.spare_instances:
             add_spares(fleets, state.pricing.shapes, self.problem)
         return checked(self.problem, self._packing(state, proved, fleets))
 
     def _fleets(
-        self, state: Generated, bound: Fraction, first: Fleet | None, tick: Callable[[], None]
+        self,
+        state: Generated,
+        bound: Fraction,
+        first: Fleet | None,
+        pools: SpotPools | None,
+        tick: Callable[[], None],
     ) -> list[Fleet]:
-        shapes = state.pricing.shapes
-        stock = shapes.limits.copy()
-        fleets: list[Fleet] = []
-        goal = float(self._zone_factor() * rounded_up(bound, shapes)) / self.problem.zones * (1.0 + self.gap_goal)
-        solved: dict[bytes, Fleet] = {}
-        if first is None and self.problem.zones == 1 and not state.first_left.any():
-            first = state.first_fleet
-        for zone in range(self.problem.zones):
-            demand = shapes.demand(self.demand.places[zone])
-            zones_left = self.problem.zones - zone
-            known = solved.get(demand.tobytes())
-            if known is None or (stock < UNLIMITED).any():
-                share = np.where(stock < UNLIMITED, -(-stock // zones_left), stock)
-                known = pack_zone(
-                    state,
-                    demand,
-                    share,
-                    goal,
-                    self.deadline.share(1.0 / zones_left),
-                    self.seed,
-                    known=first if zone == 0 else None,
-                ).fleet
-                solved[demand.tobytes()] = known
-            for (t, _), count in known.items():
-                if stock[t] < UNLIMITED:
-                    stock[t] -= count
-            fleets.append(dict(known))
-            tick()
-        return fleets
+        whole = self._zone_factor() * rounded_up(bound, self.shapes)
+        goal = float(whole) / self.problem.zones * (1.0 + self.gap_goal)
+        search = ZoneSearch(self.problem, state, self.demand, goal, self.deadline, self.seed)
+        if pools is None:
+            if first is None and self.problem.zones == 1 and not state.first_left.any():
+                first = state.first_fleet
+            return search.fleets(first, tick)
+        return pools.fleets(search, state.pricing.shapes, tick)
 
     def _zone_factor(self) -> Fraction:
         """Whatever zone is lost, the other zones are a fleet for all tasks: summed over the zones, that is
@@ -139,10 +136,12 @@ class _Task:
         zones = self.problem.zones
         return Fraction(zones, zones - 1) if self.problem.survive_zone_loss else Fraction(1)
 
-    def _packing(self, state: Generated, proved: Fraction | None, fleets: list[Fleet]) -> Packing:
+    def _packing(self, state: Generated, proved: Fraction, fleets: list[Fleet]) -> Packing:
         shapes = state.pricing.shapes
         instances, running = assemble(self.problem, shapes, fleets, self.demand)
-        cost = sum((shapes.exact_prices[t] * n for fleet in fleets for (t, _), n in fleet.items()), Fraction(0))
+        moves = moves_to(self.problem, instances)
+        moving = exact(self.problem.moving_usd_per_hour) * sum(m.started for m in moves)
+        cost = moving + sum((exact(self._price_of(line)) * line.count for line in instances), Fraction(0))
         unplaced = left_over(self.problem, running, self.left_out)
         bound = self._bound(state, proved, running)
         status = "optimal" if bound >= cost else "time_limit" if self.deadline.struck else "feasible"
@@ -156,7 +155,16 @@ class _Task:
             instances=instances,
             unplaced=tuple(unplaced),
             task_prices=self._task_prices(state),
+            moves=moves,
+            moving_usd_per_hour=UsdPerHour(float(moving)),
         )
+
+    def _price_of(self, line: PackedInstances) -> UsdPerHour:
+        return price_of(self._offers[line.instance_type], line.purchase)
+
+    @cached_property
+    def _offers(self) -> dict[str, InstanceType]:
+        return {offer.instance_type: offer for offer in self.problem.catalogue}
 
     def _task_prices(self, state: Generated) -> dict[str, float]:
         """Dual prices scaled as the bound scales them, by service."""
@@ -169,24 +177,22 @@ class _Task:
             default=1.0,
         )
         worth = state.worth() * (1.0 if (self.shapes.limits < UNLIMITED).any() else factor)
-        return {
-            self.problem.tasks[s].service: float(worth[i])
-            for i, group in enumerate(self.shapes.members)
-            for s in group
-        }
+        # Units with the larger number, which may run on Spot, come first, so that the price on demand is told.
+        units = sorted(((u, i) for i, group in enumerate(self.shapes.members) for u in group), reverse=True)
+        tasks = self.problem.tasks
+        return {tasks[u % len(tasks)].service: float(worth[i]) for u, i in units}
 
-    def _bound(self, state: Generated, proved: Fraction | None, running: Any) -> Fraction:
+    def _bound(self, state: Generated, proved: Fraction, running: Any) -> Fraction:
         """The bound for the tasks that were placed, which are all but those max_count had no room for."""
-        placed = self.shapes.demand([running[s] for s in range(len(self.problem.tasks))])
+        placed = self.shapes.demand([running[unit] for unit in range(2 * len(self.problem.tasks))])
+        spares = spare_floor(self.shapes, self.problem)
         if (placed == self.total).all():
-            bound = proved if proved is not None else state.bound
-            return rounded_up(rounded_up(bound, self.shapes) * self._zone_factor(), self.shapes)
-        return rounded_up(
-            dual_bound(
-                state.duals, state.worth_at_most.tolist(), placed, state.pricing.shapes, state.pricing.scale
-            ),
-            self.shapes,
-        )
+            whole = rounded_up(rounded_up(proved, self.shapes) * self._zone_factor(), self.shapes)
+            return whole + spares
+        shapes = state.pricing.shapes
+        shapes = shapes.with_limits(np.array([v.limit for v in shapes.offers], np.int64))
+        some = dual_bound(state.duals, state.worth_at_most.tolist(), placed, shapes, state.pricing.scale)
+        return rounded_up(some, self.shapes) + spares
 
     def _no_choice(self) -> tuple[Unplaced, ...]:
         reason = f"no {self.problem.max_types} instance types together take every task; allow more types"
@@ -194,34 +200,6 @@ class _Task:
             self.left_out.get(s) or Unplaced(task.service, task.count, reason)
             for s, task in enumerate(self.problem.tasks)
         )
-
-
-def add_spares(fleets: list[Fleet], shapes: Shapes, problem: PackingProblem) -> None:
-    """Add empty instances, each able to take over the tasks of any one instance; zones take turns.
-
-    Where max_types is used up, the spare is of a type of the fleet. Raises ProblemError where no type is large
-    enough.
-    """
-    lines = [(t, pattern) for fleet in fleets for t, pattern in fleet]
-    used = {t for t, _ in lines}
-    is_full = problem.max_types is not None and len(used) >= problem.max_types
-    loads = [sum((shapes.needs[i] * n for i, n in pattern), start=0) for _, pattern in lines]
-    held = sorted({i for _, pattern in lines for i, _ in pattern})
-    options = [
-        t
-        for t in (used if is_full else range(len(shapes.offers)))
-        if shapes.fits[held, t].all() and all((load <= shapes.rooms[t]).all() for load in loads)
-        if shapes.limits[t] >= UNLIMITED
-    ]
-    if not options:
-        raise ProblemError(
-            "no instance type can take over every instance of the fleet: leave spare_instances out or allow "
-            "larger types"
-        )
-    spare = min(options, key=lambda t: (shapes.exact_prices[t], t))
-    for number in range(problem.spare_instances):
-        fleet = fleets[number % len(fleets)]
-        fleet[spare, ()] = fleet.get((spare, ()), 0) + 1
 
 
 def nothing_placed(unplaced: tuple[Unplaced, ...]) -> Packing:

@@ -37,12 +37,18 @@ class TypeChoices:
     shapes: Shapes
     demand: Any
     sets: Any
-    """(choices, k) indices of types; a choice of fewer repeats one."""
+    """(choices, k) numbers of types; a choice of fewer repeats one."""
     bounds: Any
     outside: float
     """A bound of every choice that is not listed, infinity where all are."""
     steps: Any
     """(choices) every fleet of the choice costs a whole multiple of this."""
+    ways: tuple[tuple[int, ...], ...] = ()
+    """The ways to have each type (on-demand, Spot, running), as indices of the shapes' offers."""
+
+    def only(self, choice: int) -> Shapes:
+        """The shapes with the types of one choice."""
+        return self.shapes.only([way for t in np.unique(self.sets[choice]) for way in self.ways[t]])
 
     def learn(self, duals: Any, worth: Any) -> None:
         """Take dual prices (n) USD, with the most an instance of each type can hold (t) USD, into account."""
@@ -64,20 +70,23 @@ class TypeChoices:
 
 def _bounds(choices: TypeChoices, total: float, worth: Any) -> Any:
     with np.errstate(divide="ignore"):
-        factor = np.where(worth > 0, choices.shapes.prices / np.maximum(worth, 1e-300), np.inf)
+        each = np.where(worth > 0, choices.shapes.prices / np.maximum(worth, 1e-300), np.inf)
+    factor = np.array([each[list(ways)].min() for ways in choices.ways])
     return total * np.minimum(factor[choices.sets].min(axis=1), 1e300) * (1.0 - _SAFETY)
 
 
 def list_choices(shapes: Shapes, demand: Any, most: int) -> TypeChoices:
     """All choices of `most` types that can take every task, or the likeliest where there are too many."""
-    types = len(shapes.offers)
+    ways = _ways(shapes)
+    types = len(ways)
     size = min(most, types)
     kept = np.arange(types)
     directions = _directions(shapes)
     if math.comb(types, size) > _MOST_CHOICES:
         kept = _likeliest(shapes, demand, size)
     sets = np.array(list(combinations(kept.tolist(), size)), np.int64)
-    covers = np.array([shapes.fits[:, chosen].any(axis=1).all() for chosen in sets], np.bool_)
+    fits = np.stack([shapes.fits[:, list(of_type)].any(axis=1) for of_type in ways], axis=1)
+    covers = np.array([fits[:, chosen].any(axis=1).all() for chosen in sets], np.bool_)
     sets = sets[covers]
     choices = TypeChoices(
         shapes,
@@ -85,7 +94,8 @@ def list_choices(shapes: Shapes, demand: Any, most: int) -> TypeChoices:
         sets,
         np.zeros(len(sets)),
         math.inf if kept.shape[0] == types else 0.0,
-        _price_steps(shapes, sets),
+        _price_steps(shapes, sets, ways),
+        ways,
     )
     total = (demand[:, None] * shapes.needs).sum(axis=0).astype(np.float64)
     for direction in directions:
@@ -95,11 +105,19 @@ def list_choices(shapes: Shapes, demand: Any, most: int) -> TypeChoices:
     return choices
 
 
-def _price_steps(shapes: Shapes, sets: Any) -> Any:
+def _ways(shapes: Shapes) -> tuple[tuple[int, ...], ...]:
+    found: dict[int, list[int]] = {}
+    for t, variant in enumerate(shapes.offers):
+        found.setdefault(variant.base, []).append(t)
+    return tuple(tuple(ways) for ways in found.values())
+
+
+def _price_steps(shapes: Shapes, sets: Any, ways: tuple[tuple[int, ...], ...]) -> Any:
     """(choices) the greatest common divisor of the prices of each choice, in USD per hour."""
     common = math.lcm(*(price.denominator for price in shapes.exact_prices))
     whole = [int(price * common) for price in shapes.exact_prices]
-    divisors = [math.gcd(*(whole[t] for t in chosen)) for chosen in sets.tolist()]
+    of_type = [math.gcd(*(whole[way] for way in type_ways)) for type_ways in ways]
+    divisors = [math.gcd(*(of_type[t] for t in chosen)) for chosen in sets.tolist()]
     return np.array([float(Fraction(divisor, common)) for divisor in divisors])
 
 
@@ -120,8 +138,9 @@ def _directions(shapes: Shapes) -> Any:
 def _likeliest(shapes: Shapes, demand: Any, size: int) -> Any:
     """The types with the least price for their room in some direction, as many as can be combined."""
     total = (demand[:, None] * shapes.needs).sum(axis=0).astype(np.float64)
-    price = shapes.prices / np.maximum(shapes.rooms @ (1.0 / np.maximum(total, 1.0)), 1e-300)
-    count = len(shapes.offers)
+    each = shapes.prices / np.maximum(shapes.rooms @ (1.0 / np.maximum(total, 1.0)), 1e-300)
+    price = np.array([each[list(ways)].min() for ways in _ways(shapes)])
+    count = len(price)
     while math.comb(count, size) > _MOST_CHOICES:
         count -= 1
     return np.sort(np.argsort(price, kind="stable")[:count])
@@ -174,9 +193,10 @@ def _candidates(choices: TypeChoices, zone_demand: Any, unlimited: Generated, se
     quick fleet is the cheapest, in turns."""
     quick_first = np.argsort(choices.bounds, kind="stable")[:_QUICK_TRIALS].tolist()
     quick = sorted((_quick_cost(choices, zone_demand, unlimited, c, seed), c) for c in quick_first)
-    spent = np.zeros(len(choices.shapes.offers))
-    for (t, _), count in zip(unlimited.master.columns, unlimited.master.counts, strict=False):
-        spent[t] += count * choices.shapes.prices[t]
+    number = {way: t for t, ways in enumerate(choices.ways) for way in ways}
+    spent = np.zeros(len(choices.ways))
+    for (way, _), count in zip(unlimited.master.columns, unlimited.master.counts, strict=False):
+        spent[number[way]] += count * choices.shapes.prices[way]
     leading = np.sort(np.argsort(-spent, kind="stable")[: max(6, choices.sets.shape[1])])
     by_spending = np.flatnonzero(np.isin(choices.sets, leading).all(axis=1))
     order = by_spending[np.argsort(-spent[choices.sets[by_spending]].sum(axis=1), kind="stable")].tolist()
@@ -186,7 +206,7 @@ def _candidates(choices: TypeChoices, zone_demand: Any, unlimited: Generated, se
 
 def _trial(choices: TypeChoices, c: int, zone_demand: Any, deadline: Deadline, seed: int) -> _Trial:
     """Solve one choice: a whole fleet where instances are few and roundings matter, else the linear program."""
-    chosen = choices.shapes.only(np.unique(choices.sets[c]))
+    chosen = choices.only(c)
     state = generate(chosen, choices.demand, deadline.share(0.6), max_rounds=60)
     choices.close(c, float(state.bound) * (1.0 - _SAFETY))
     share = float(zone_demand.sum()) / max(1.0, float(choices.demand.sum()))
@@ -198,7 +218,7 @@ def _trial(choices: TypeChoices, c: int, zone_demand: Any, deadline: Deadline, s
 
 
 def _quick_cost(choices: TypeChoices, demand: Any, unlimited: Generated, c: int, seed: int) -> float:
-    some = choices.shapes.only(np.unique(choices.sets[c]))
+    some = choices.only(c)
     worth = unlimited.worth()
     fleet, left = greedy_fleet(some, demand, worth)
     if left.any():
@@ -223,7 +243,7 @@ def _raise_bound(choices: TypeChoices, cost: float, deadline: Deadline) -> None:
         c = int(np.argmin(whole))
         if deadline.passed() or whole[c] >= min(cost * 0.999, choices.outside):
             return
-        some = choices.shapes.only(np.unique(choices.sets[c]))
+        some = choices.only(c)
         before = float(whole[c])
         state = generate(some, choices.demand, deadline, max_rounds=60, enough=1e-3)
         choices.close(c, float(state.bound) * (1.0 - _SAFETY))

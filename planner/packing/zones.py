@@ -10,26 +10,30 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ZoneDemand:
-    """(zones, services) whole numbers. `places` is `running` plus the places kept free."""
+    """(zones, units) whole numbers. `places` is `running` plus the places kept free."""
 
     running: Any
     places: Any
 
 
-def zone_demand(counts: list[int], zones: int, survive_zone_loss: bool) -> ZoneDemand:
+def zone_demand(counts: list[int], on_spot: list[int], zones: int, survive_zone_loss: bool) -> ZoneDemand:
     """Spread each service evenly; who gets the odd ones out moves on from service to service.
 
-    To survive the loss of a zone, n tasks need places so that any zones - 1 zones hold n: with at most
-    q = ceil(n / (zones - 1)) places in a zone, n + q places in total are enough and the fewest possible.
+    `on_spot` of the `counts` tasks of a service may run on Spot, evenly in every zone too. To survive the loss
+    of a zone, n tasks need places so that any zones - 1 zones hold n: with at most q = ceil(n / (zones - 1))
+    places in a zone, n + q places in total are enough and the fewest possible. Kept places are not on Spot.
     """
-    running = np.zeros((zones, len(counts)), np.int64)
-    places = np.zeros((zones, len(counts)), np.int64)
+    services = len(counts)
+    running = np.zeros((zones, 2 * services), np.int64)
+    places = np.zeros((zones, 2 * services), np.int64)
     start = 0
     for s, count in enumerate(counts):
         kept = -(-count // (zones - 1)) if survive_zone_loss else 0
         order = [(start + z) % zones for z in range(zones)]
-        running[order, s] = _even(count, zones)
-        places[order, s] = _even(count + kept, zones)
+        on_demand = np.array(_even(count, zones)) - _even(on_spot[s], zones)
+        running[order, s] = on_demand
+        places[order, s] = on_demand + np.array(_even(count + kept, zones)) - _even(count, zones)
+        running[order, services + s] = places[order, services + s] = _even(on_spot[s], zones)
         start = (start + (count + kept) % zones) % zones
     return ZoneDemand(running, places)
 

@@ -15,7 +15,8 @@ from planner.packing.bound import (
     rounded_up,
     volume_bound,
 )
-from planner.packing.shapes import Shapes, allowed_types, build_shapes
+from planner.packing.room import allowed_types
+from planner.packing.shapes import Shapes, build_shapes
 from tests.planner.packing.build import offer, task
 
 
