@@ -6,7 +6,7 @@ from planner.alternatives.demanded import Demanded, DemandedService, Level, exce
 from planner.alternatives.evaluation import Evaluation, Pack, Packed
 from planner.alternatives.flips import Flip, break_even_factor, flips
 from planner.alternatives.platforms import evaluate
-from planner.alternatives.question import Question
+from planner.alternatives.question import PlannedFleet, Question
 from planner.alternatives.sensitivity import INPUTS, Bar, Input, tornado
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Level",
     "Pack",
     "Packed",
+    "PlannedFleet",
     "Platform",
     "Question",
     "as_document",

@@ -33,7 +33,7 @@ TITLES: Final[Mapping[Platform, str]] = MappingProxyType(
         Platform.ECS_MANAGED_INSTANCES: "ECS Managed Instances",
         Platform.EKS_EC2: "EKS on EC2",
         Platform.EKS_FARGATE: "EKS with Fargate profiles",
-        Platform.KUBERNETES_EC2: "self-managed Kubernetes on EC2",
+        Platform.KUBERNETES_EC2: "Self-managed Kubernetes on EC2",
         Platform.AKS: "AKS with Azure VMs",
     }
 )
@@ -82,9 +82,14 @@ class Assumptions:
     """Loaded cost of an engineer's hour: an assumption."""
     staff_hours_per_month: Mapping[Platform, float] = field(default_factory=lambda: STAFF_HOURS)
     migration_days: Mapping[Platform, float] = field(default_factory=lambda: MIGRATION_DAYS)
+    hours_per_person_day: float = 8.0
+    """Turns migration days into money at the staff rate."""
     headroom: float = 0.10
     """Instances kept beyond the packed fleet, as a share of it: deployments, lost packing, scaling delay."""
     level_count: int = 8
+    """Fleets packed for a week; hours of like demand share one."""
+    greedy_level_count: int = 24
+    """The same where nodes are provisioned as Karpenter does, which takes a hundredth of the time."""
     root_volume_gb: float = 30.0
     load_balancers: int = 1
     lcus_each: float = 1.0
@@ -96,8 +101,9 @@ class Assumptions:
     """Azure CNI overlay allows up to 250; 110 is the kubenet default (AKS documentation)."""
     eks_clusters: int = 1
     eks_extended_support: bool = False
-    eks_packing: str = "karpenter"
-    """How EKS nodes are chosen: "karpenter", or "packer" for the planner's own."""
+    kubernetes_packing: str = "karpenter"
+    """How nodes are chosen on EKS, own Kubernetes and AKS: "karpenter" (AKS node auto-provisioning is Karpenter
+    too), or "packer" for the planner's own."""
     eks_auto_mode: bool = False
     """AWS runs the nodes for a fee on each instance; staff hours are then yours to lower."""
     aks_tier: str = "standard"

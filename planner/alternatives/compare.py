@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 from planner.alternatives.assumptions import Assumptions, Platform
 from planner.alternatives.evaluation import Evaluation, Pack, Packed
@@ -12,10 +13,14 @@ from planner.alternatives.flips import Flip, flips
 from planner.alternatives.platforms import evaluate
 from planner.alternatives.question import Question
 from planner.alternatives.sensitivity import Bar, tornado
-from planner.cost import by_kind
+from planner.cost import Kind, by_kind, total
+from planner.cost.break_even import FleetBreakEven
 from planner.cost.export import as_record
 from planner.model import InstanceType, Rejection, Resources, TaskType
-from planner.units import usd_per_month
+from planner.units import Usd, UsdPerHour, usd_per_month
+
+HOME: Final = Platform.ECS_EC2
+"""Where the demand runs today, which migration days are counted from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,8 @@ class Comparison:
     """For each other complete platform, every single change that would level it with the cheapest."""
     tornado: tuple[Bar, ...]
     assumed: Assumptions
+    break_even: FleetBreakEven | None = None
+    """ECS on EC2 against Fargate by how full the instances are; None where either has no cost."""
 
     @property
     def cheapest(self) -> Evaluation | None:
@@ -39,6 +46,43 @@ class Comparison:
         """The cheapest bill: staff hours are assumptions, so the order without them is told too."""
         complete = [e for e in self.evaluations if e.is_complete]
         return min(complete, key=lambda e: (e.infrastructure_usd_per_hour or 0.0, e.platform), default=None)
+
+    @property
+    def rival(self) -> Evaluation | None:
+        """What the cheapest is held against: `home`, or the next where home is the cheapest."""
+        complete = [e for e in self.evaluations if e.is_complete]
+        return next((e for e in complete[1:] if e.platform is HOME), complete[1] if len(complete) > 1 else None)
+
+    @property
+    def advantage_usd_per_hour(self) -> UsdPerHour | None:
+        """What the cheapest saves against its rival; None where fewer than two are complete."""
+        lead, rival = self.cheapest, self.rival
+        if lead is None or rival is None:
+            return None
+        return UsdPerHour((rival.usd_per_hour or 0.0) - (lead.usd_per_hour or 0.0))
+
+    @property
+    def cheapest_with_present_images(self) -> Evaluation | None:
+        """The cheapest for which no image has to be built anew."""
+        return next((e for e in self.evaluations if e.is_complete and not e.rebuild), None)
+
+    @property
+    def home(self) -> Evaluation | None:
+        """Where migrations start from; None where it is not among the platforms, or has no cost."""
+        return next((e for e in self.evaluations if e.platform is HOME and not e.refused), None)
+
+    def migration_usd(self, evaluation: Evaluation) -> Usd:
+        """The person-days to get there at the staff rate."""
+        days = evaluation.migration_days * self.assumed.hours_per_person_day
+        return Usd(days * self.assumed.staff_usd_per_hour)
+
+    def payback_months(self, evaluation: Evaluation, *, staff: bool = True) -> float | None:
+        """Months until what is saved against `home` has paid for getting there; None where it never does."""
+        if self.home is None or not evaluation.is_complete or evaluation.platform is HOME:
+            return None
+        of = attrgetter("usd_per_hour" if staff else "infrastructure_usd_per_hour")
+        saved = usd_per_month(of(self.home) - of(evaluation))
+        return self.migration_usd(evaluation) / saved if saved > 0 else None
 
 
 def compare(
@@ -55,7 +99,27 @@ def compare(
     found.sort(key=_rank)
     complete = [e for e in found if e.is_complete]
     changes = [flip for other in complete[1:] for flip in flips(complete[0], other)]
-    return Comparison(tuple(found), tuple(changes), tornado(found), question.assumed)
+    return Comparison(
+        tuple(found), tuple(changes), tornado(found, home=HOME), question.assumed, break_even_of(found)
+    )
+
+
+ON_FARGATE: Final = (Platform.ECS_FARGATE, Platform.ECS_FARGATE_ARM, Platform.ECS_FARGATE_SPOT)
+
+
+def break_even_of(evaluations: Sequence[Evaluation]) -> FleetBreakEven | None:
+    """The fleet of ECS on EC2 against the Fargate platforms that have a cost."""
+    by_platform = {e.platform: e for e in evaluations if not e.refused}
+    home = by_platform.get(HOME)
+    levels = {by_platform[p].title: _running(by_platform[p]) for p in ON_FARGATE if p in by_platform}
+    if home is None or not home.filled or not levels or not _running(home):
+        return None
+    return FleetBreakEven(home.title, _running(home), home.filled, levels)
+
+
+def _running(evaluation: Evaluation) -> UsdPerHour:
+    """What changes with how full instances are: compute, fees on it, volumes."""
+    return total(line for line in evaluation.lines if line.kind in {Kind.COMPUTE, Kind.FEE, Kind.STORAGE})
 
 
 def remembered(pack: Pack) -> Pack:
@@ -84,12 +148,14 @@ def as_document(comparison: Comparison) -> dict[str, Any]:
     return {
         "cheapest": cheapest.platform.value if cheapest else None,
         "cheapest_without_staff": bare.platform.value if bare else None,
-        "platforms": [_evaluation_record(e) for e in comparison.evaluations],
+        "compared_with": comparison.rival.platform.value if comparison.rival else None,
+        "platforms": [_evaluation_record(comparison, e) for e in comparison.evaluations],
         "flips": [
             {"platform": f.challenger.value, "change": f.group, "factor": f.factor, "sentence": f.sentence}
             for f in comparison.flips
         ],
         "sensitivity": [_bar_record(bar) for bar in comparison.tornado],
+        "break_even": None if comparison.break_even is None else _break_even_record(comparison.break_even),
         "assumptions": _assumption_record(comparison.assumed),
     }
 
@@ -107,7 +173,20 @@ def _assumption_record(assumed: Assumptions) -> dict[str, Any]:
     return record
 
 
-def _evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
+def _break_even_record(found: FleetBreakEven) -> dict[str, Any]:
+    return {
+        "fleet": found.name,
+        "filled": found.filled,
+        "usd_per_month": usd_per_month(found.usd_per_hour),
+        "fargate": [
+            {"kind": kind, "usd_per_month": usd_per_month(usd), "break_even_filled": found.break_even(kind)}
+            for kind, usd in found.fargate.items()
+        ],
+        "curve": [{"filled": filled, "usd_per_month": usd_per_month(usd)} for filled, usd in found.curve()],
+    }
+
+
+def _evaluation_record(comparison: Comparison, evaluation: Evaluation) -> dict[str, Any]:
     usd, infrastructure = evaluation.usd_per_hour, evaluation.infrastructure_usd_per_hour
     return {
         "platform": evaluation.platform.value,
@@ -119,6 +198,11 @@ def _evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
         "usd_per_month_by_kind": {k: usd_per_month(v) for k, v in by_kind(evaluation.lines).items()},
         "staff_hours_per_month": evaluation.staff_hours_per_month,
         "migration_person_days": evaluation.migration_days,
+        "migration_usd": comparison.migration_usd(evaluation),
+        "payback_months": comparison.payback_months(evaluation),
+        "payback_months_without_staff": comparison.payback_months(evaluation, staff=False),
+        "filled": evaluation.filled,
+        "images_to_rebuild": list(evaluation.rebuild),
         "cannot": list(evaluation.cannot),
         "re_evaluate": list(evaluation.re_evaluate),
         "notes": list(evaluation.notes),

@@ -23,10 +23,13 @@ class DemandedService:
     distinct_instance: bool = False
     daemon: bool = False
     """Runs once on every instance; it takes room instead of counting as tasks."""
+    running: tuple[float, ...] = ()
+    """Mean of running tasks in each hour, where it is known finer than in whole `tasks`."""
 
     @property
     def mean_tasks(self) -> float:
-        return sum(self.tasks) / len(self.tasks)
+        known = self.running or self.tasks
+        return sum(known) / len(known)
 
     def as_tasks(self, count: int) -> TaskType:
         return TaskType(

@@ -39,6 +39,10 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     missing: tuple[Rejection, ...] = ()
     refused: tuple[Rejection, ...] = ()
+    rebuild: tuple[str, ...] = ()
+    """Services whose images are not built for the platform's architecture."""
+    filled: float | None = None
+    """Share of the machines' room that tasks fill on average, the larger of CPU and memory; None on Fargate."""
 
     @property
     def title(self) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from planner.alternatives.compare import Comparison
 from planner.cost import Kind, by_kind
-from planner.cost.break_even import BreakEven
-from planner.figures import BLUE, GREY, ORANGE, PALETTE, PATTERNS, label
+from planner.cost.break_even import BreakEven, FleetBreakEven
+from planner.figures import BLUE, GREEN, GREY, ORANGE, PALETTE, PATTERNS, PURPLE, VERMILION, label
 from planner.units import usd_per_month
 
 if TYPE_CHECKING:
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 LAYOUT: Final[dict[str, Any]] = {
     "template": "plotly_white",
-    "margin": {"l": 180, "r": 20, "t": 30, "b": 45},
+    "margin": {"l": 215, "r": 20, "t": 30, "b": 45},
     "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#1b2430"},
-    "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
+    "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "traceorder": "normal"},
     "separators": ".,",
 }
-MONEY_AXIS: Final = {"title": "USD a month", "tickprefix": "$", "tickformat": ",.0f"}
-ROW_HEIGHT: Final = 44
+MONEY_AXIS: Final = {"title": "USD a month", "tickformat": "$,.0f"}
+ROW_HEIGHT: Final = 36
+DASHES: Final[Sequence[str]] = ("dash", "dot", "dashdot", "longdash")
 
 
 def platform_bars(comparison: Comparison) -> go.Figure:
@@ -51,9 +52,18 @@ def platform_bars(comparison: Comparison) -> go.Figure:
                 hovertemplate="%{y}: $%{x:,.0f} a month<extra>" + kind.value + "</extra>",
             )
         )
-    figure.update_xaxes(**MONEY_AXIS)
+    _totals(figure, names, [usd_per_month(e.usd_per_hour or 0.0) for e in priced])
     figure.update_yaxes(autorange="reversed")
     return figure
+
+
+def _totals(figure: go.Figure, names: Sequence[str], totals: Sequence[float]) -> None:
+    """The sum at the end of each bar, so that a printed page needs no pointer."""
+    for name, total in zip(names, totals, strict=True):
+        figure.add_annotation(
+            x=total, y=name, text=f"${total:,.0f}", showarrow=False, xanchor="left", xshift=4, font={"size": 12}
+        )
+    figure.update_xaxes(**MONEY_AXIS, range=[0, max(totals, default=1.0) * 1.12])
 
 
 def break_even_curves(found: Mapping[str, BreakEven]) -> go.Figure:
@@ -62,7 +72,6 @@ def break_even_curves(found: Mapping[str, BreakEven]) -> go.Figure:
     import plotly.graph_objects as go
 
     figure = go.Figure(layout={**LAYOUT, "height": 380, "margin": {"l": 70, "r": 20, "t": 30, "b": 45}})
-    dashes: Sequence[str] = ("solid", "dot", "dashdot", "longdash")
     for index, (name, point) in enumerate(found.items()):
         curve = [row for row in point.curve() if row[0] >= 0.2]
         figure.add_trace(
@@ -70,7 +79,7 @@ def break_even_curves(found: Mapping[str, BreakEven]) -> go.Figure:
                 name=label(name),
                 x=[row[0] for row in curve],
                 y=[row[1] for row in curve],
-                line={"color": PALETTE[index % len(PALETTE)], "dash": dashes[index % len(dashes)]},
+                line={"color": PALETTE[index % len(PALETTE)], "dash": ("solid", *DASHES)[index % 5]},
             )
         )
     levels = sorted({point.fargate_usd_per_task_hour for point in found.values()})
@@ -81,41 +90,91 @@ def break_even_curves(found: Mapping[str, BreakEven]) -> go.Figure:
     return figure
 
 
-def tornado_bars(comparison: Comparison) -> go.Figure:
-    """The cheapest platform's advantage over the best other one, with each input at its low and at its high end;
-    left of zero another platform is the cheapest."""
+def fleet_break_even(found: FleetBreakEven) -> go.Figure:
+    """The whole fleet's cost a month against how full its instances are, Fargate's level lines for the same tasks,
+    the crossings, and where the fleet stands."""
     import plotly.graph_objects as go
 
-    bars = comparison.tornado
-    figure = go.Figure(layout={**LAYOUT, "barmode": "overlay", "height": 120 + ROW_HEIGHT * len(bars)})
-    ends = (
-        ("low end", BLUE, [(b.low, b.low_advantage_usd_per_hour, b.cheapest_at_low) for b in bars]),
-        ("high end", ORANGE, [(b.high, b.high_advantage_usd_per_hour, b.cheapest_at_high) for b in bars]),
-    )
-    for name, colour, values in ends:
+    figure = go.Figure(layout={**LAYOUT, "height": 400, "margin": {"l": 75, "r": 20, "t": 30, "b": 50}})
+    curve = found.curve(min(0.2, found.filled))
+    figure.add_trace(
+        go.Scatter(
+            name=label(found.name), x=[share for share, _usd in curve],
+            y=[usd_per_month(usd) for _share, usd in curve], mode="lines", line={"color": BLUE, "width": 2.5},
+            hovertemplate="%{x:.0%} full: $%{y:,.0f} a month<extra></extra>",
+        )
+    )  # fmt: skip
+    first, last = curve[0][0], 1.0
+    colours = (ORANGE, GREEN, PURPLE)
+    for index, (kind, usd) in enumerate(found.fargate.items()):
+        colour, monthly, crossing = colours[index % len(colours)], usd_per_month(usd), found.break_even(kind)
         figure.add_trace(
             go.Scatter(
+                name=label(kind), x=[first, last], y=[monthly, monthly], mode="lines",
+                line={"color": colour, "dash": DASHES[index % len(DASHES)], "width": 2},
+                hovertemplate="$%{y:,.0f} a month<extra>" + label(kind) + "</extra>",
+            )
+        )  # fmt: skip
+        if first <= crossing <= last:
+            where = "bottom left" if crossing > 0.8 * last else "bottom right"
+            _mark(figure, crossing, monthly, f"even at {crossing:.0%}", colour, "circle", where)
+    _mark(
+        figure, found.filled, usd_per_month(found.usd_per_hour), f"now {found.filled:.0%}", VERMILION, "star",
+        "top right",
+    )  # fmt: skip
+    figure.update_xaxes(
+        title="how full the instances are, on average over time", tickformat=".0%", range=[first, 1.02]
+    )
+    figure.update_yaxes(title="compute, USD a month", tickformat="$,.0f", rangemode="tozero")
+    return figure
+
+
+def _mark(figure: go.Figure, x: float, y: float, text: str, colour: str, symbol: str, where: str) -> None:
+    import plotly.graph_objects as go
+
+    figure.add_trace(
+        go.Scatter(
+            x=[x], y=[y], mode="markers+text", text=[text], textposition=where, showlegend=False,
+            marker={"color": colour, "size": 13, "symbol": symbol}, hoverinfo="skip",
+        )
+    )  # fmt: skip
+
+
+def tornado_bars(comparison: Comparison) -> go.Figure:
+    """What the cheapest platform saves against its rival with each input at its low and at its high end; left of
+    zero the rival is the cheaper one. Inputs that move nothing here are left out."""
+    import plotly.graph_objects as go
+
+    bars = [bar for bar in comparison.tornado if usd_per_month(bar.swing_usd_per_hour) >= 1]
+    pair = [e.title for e in (comparison.cheapest, comparison.rival) if e is not None]
+    figure = go.Figure(layout={**LAYOUT, "height": 120 + ROW_HEIGHT * len(bars)})
+    names = [bar.input for bar in bars]
+    now = usd_per_month(comparison.advantage_usd_per_hour or 0.0)
+    ends = (
+        ("low end", BLUE, "/", [(b.low, b.low_advantage_usd_per_hour, b.cheapest_at_low) for b in bars]),
+        ("high end", ORANGE, "", [(b.high, b.high_advantage_usd_per_hour, b.cheapest_at_high) for b in bars]),
+    )
+    for name, colour, pattern, values in ends:
+        monthly = [usd_per_month(advantage) for _factor, advantage, _cheapest in values]
+        figure.add_trace(
+            go.Bar(
                 name=name,
-                mode="markers",
-                y=[bar.input for bar in bars],
-                x=[usd_per_month(advantage) for _factor, advantage, _cheapest in values],
-                marker={"color": colour, "size": 12, "symbol": "circle" if name == "low end" else "diamond"},
-                text=[f"x{factor:g}: {cheapest.value} is the cheapest" for factor, _a, cheapest in values],
-                hovertemplate="%{y}, %{text}: $%{x:,.0f} a month<extra></extra>",
+                orientation="h",
+                y=names,
+                x=[usd - now for usd in monthly],
+                base=now,
+                marker={"color": colour, "pattern": {"shape": pattern, "fgopacity": 0.35}},
+                customdata=[
+                    (f"x{factor:g}", usd, cheapest.value)
+                    for (factor, _a, cheapest), usd in zip(values, monthly, strict=True)
+                ],
+                hovertemplate="%{y} %{customdata[0]}: $%{customdata[1]:,.0f} a month, %{customdata[2]} is the"
+                " cheapest<extra></extra>",
             )
         )
-    for bar in bars:
-        low, high = bar.low_advantage_usd_per_hour, bar.high_advantage_usd_per_hour
-        figure.add_shape(
-            type="line",
-            x0=usd_per_month(low),
-            x1=usd_per_month(high),
-            y0=bar.input,
-            y1=bar.input,
-            line={"color": GREY, "width": 4},
-            layer="below",
-        )
-    figure.add_vline(x=0, line={"color": GREY, "width": 1})
-    figure.update_xaxes(**{**MONEY_AXIS, "title": "advantage of the cheapest platform, USD a month"})
+    figure.add_vline(x=now, line={"color": GREY, "width": 1, "dash": "dot"})
+    figure.add_vline(x=0, line={"color": VERMILION, "width": 1.5})
+    figure.update_layout(barmode="overlay")
+    figure.update_xaxes(**{**MONEY_AXIS, "title": f"saving of {' against '.join(pair)}, USD a month"})
     figure.update_yaxes(autorange="reversed")
     return figure

@@ -101,12 +101,22 @@ def _met(platform: Platform, demanded: Demanded) -> list[str]:
         names = [s.service for s in demanded.services if test(s)]
         if names and on_fargate:
             found.append(f"{text}: {', '.join(sorted(names))}")
-    if platform in {Platform.EKS_FARGATE, Platform.ECS_FARGATE_ARM}:
-        wrong = Architecture.ARM64 if platform is Platform.EKS_FARGATE else Architecture.X86_64
-        names = [s.service for s in demanded.services if s.architecture is wrong]
-        if names:
-            found.append(f"images are for {wrong.value} only and must be rebuilt: {', '.join(sorted(names))}")
+    if rebuilt := to_rebuild(platform, demanded):
+        wrong = _WRONG_ARCHITECTURE[platform].value
+        found.append(f"images are for {wrong} only and must be rebuilt: {', '.join(rebuilt)}")
     return found
+
+
+_WRONG_ARCHITECTURE: Final = {
+    Platform.EKS_FARGATE: Architecture.ARM64,
+    Platform.ECS_FARGATE_ARM: Architecture.X86_64,
+}
+
+
+def to_rebuild(platform: Platform, demanded: Demanded) -> tuple[str, ...]:
+    """Services whose images do not run on the platform's only architecture."""
+    wrong = _WRONG_ARCHITECTURE.get(platform)
+    return tuple(sorted(s.service for s in demanded.services if wrong is not None and s.architecture is wrong))
 
 
 _ON_FARGATE: Final = (

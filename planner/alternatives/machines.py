@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from planner.alternatives.demanded import Demanded, DemandedService, excess_share, levels
+from planner.alternatives.evaluation import Packed
 from planner.alternatives.question import Question, Refused, needed
 from planner.alternatives.reserves import aks_room, eks_room, kubernetes_room
 from planner.cost import CostLine, Kind, fleet_lines, per_instance_lines
-from planner.model import InstanceType, Price, Rejection
+from planner.model import InstanceType, Price, Rejection, Resources, TaskType
 from planner.prices import catalogue
 from planner.units import UsdPerHour, percent
 
@@ -22,6 +24,8 @@ class Fleet:
     lines: tuple[CostLine, ...]
     instances: float
     notes: tuple[str, ...]
+    filled: float | None = None
+    """Mean over the hours of the larger of CPU and memory share of the fleet that tasks fill."""
 
 
 def ecs_types(question: Question) -> tuple[InstanceType, ...]:
@@ -94,17 +98,23 @@ def as_pods(demanded: Demanded) -> Demanded:
 
 
 def fleet(
-    question: Question, demanded: Demanded, types: Sequence[InstanceType], prices: dict[str, Price] | None = None
+    question: Question,
+    demanded: Demanded,
+    types: Sequence[InstanceType],
+    prices: dict[str, Price] | None = None,
+    level_count: int | None = None,
 ) -> Fleet:
     """Pack each level of demand and weigh the fleets by their hours.
 
     Raises Refused naming every service that fits no type.
     """
     _refuse_misfits(demanded, types)
-    found = levels(demanded, question.assumed.level_count)
+    found = levels(demanded, level_count or question.assumed.level_count)
     by_name = {s.service: s for s in demanded.replicas}
+    rooms = {t.instance_type: t.room for t in types}
     counts: dict[str, float] = {}
     costs: list[tuple[float, float | None]] = []
+    filled = 0.0
     for level in found:
         wanted = [by_name[name].as_tasks(count) for name, count in level.tasks.items() if count]
         if not wanted:
@@ -113,6 +123,7 @@ def fleet(
         if isinstance(packed, Rejection):
             raise Refused(packed)
         weight = level.hours / demanded.hours
+        filled += weight * _filled(wanted, packed, rooms) / (1 + question.assumed.headroom)
         for name, count in packed.instances:
             counts[name] = counts.get(name, 0.0) + count * weight * (1 + question.assumed.headroom)
         bound = packed.lower_bound_usd_per_hour
@@ -124,7 +135,14 @@ def fleet(
         f"{_proof(costs)}; {percent(question.assumed.headroom):g} % headroom on top",
     )
     rounded = {name: round(count, 4) for name, count in counts.items()}
-    return Fleet(tuple(fleet_lines(rounded.items(), known)), sum(rounded.values()), notes)
+    return Fleet(tuple(fleet_lines(rounded.items(), known)), sum(rounded.values()), notes, filled)
+
+
+def _filled(tasks: Sequence[TaskType], packed: Packed, rooms: Mapping[str, Resources]) -> float:
+    """The larger of CPU and memory share of a packed fleet that its tasks fill."""
+    needs = reduce(Resources.__add__, (t.needs * t.count for t in tasks), Resources())
+    room = reduce(Resources.__add__, (rooms[name] * count for name, count in packed.instances), Resources())
+    return max(needs.cpu_units / max(1, room.cpu_units), needs.memory_mib / max(1, room.memory_mib))
 
 
 def _proof(costs: Sequence[tuple[float, float | None]]) -> str:

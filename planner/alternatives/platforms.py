@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Final
@@ -11,36 +11,49 @@ from typing import Final
 from planner.alternatives import machines, tasks
 from planner.alternatives.assumptions import Assumptions, Platform
 from planner.alternatives.evaluation import Evaluation
+from planner.alternatives.flips import is_machine
 from planner.alternatives.karpenter import provision
-from planner.alternatives.knowledge import RE_EVALUATE, cannot
+from planner.alternatives.knowledge import RE_EVALUATE, cannot, to_rebuild
 from planner.alternatives.question import Question, Refused, needed
 from planner.alternatives.reserves import FARGATE_POD_OVERHEAD_MIB
-from planner.cost import CostLine, Kind, MissingPrice, alb_lines, fee_lines, fleet_lines, item_line
-from planner.model import Architecture, Price, Rejection
+from planner.cost import CostLine, Kind, MissingPrice, alb_lines, fee_lines, fleet_lines, item_line, total
+from planner.cost.balancing import GB_PER_HOUR_PER_LCU, HOURS, LCUS
+from planner.model import Architecture, InstanceType, Price, Rejection
 from planner.units import usd_per_hour
 
-Answer = tuple[list[CostLine], list[Rejection], list[str]]
-"""Lines, what they leave out for want of a price, and notes."""
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Lines, what they leave out for want of a price, notes, and how full the machines are."""
+
+    lines: tuple[CostLine, ...]
+    missing: tuple[Rejection, ...] = ()
+    notes: tuple[str, ...] = ()
+    filled: float | None = None
+
+    def plus(self, lines: Iterable[CostLine], missing: Iterable[Rejection] = ()) -> Answer:
+        return replace(self, lines=(*self.lines, *lines), missing=(*self.missing, *missing))
 
 
 def evaluate(platform: Platform, question: Question) -> Evaluation:
     """The platform's cost and conditions; what it cannot run or price is told by name, never left out."""
+    refused: tuple[Rejection, ...] = ()
     try:
-        lines, missing, notes = _COSTS[platform](question)
-        refused: tuple[Rejection, ...] = ()
-        lines.append(_staff_line(platform, question.assumed))
+        found = _COSTS[platform](question).plus([_staff_line(platform, question.assumed)])
     except (Refused, MissingPrice) as error:
-        lines, missing, notes, refused = [], [], [], error.reasons
+        found, refused = Answer(()), error.reasons
     return Evaluation(
         platform,
-        tuple(lines),
+        found.lines,
         question.assumed.staff_hours_per_month[platform],
         question.assumed.migration_days[platform],
         cannot(platform, question.demanded),
         RE_EVALUATE[platform],
-        tuple(notes),
-        tuple(missing),
+        found.notes,
+        found.missing,
         refused,
+        to_rebuild(platform, question.demanded),
+        found.filled,
     )
 
 
@@ -56,20 +69,26 @@ def _staff_line(platform: Platform, assumed: Assumptions) -> CostLine:
 
 
 def _ecs_ec2(question: Question) -> Answer:
-    fleet = machines.fleet(question, question.demanded, machines.ecs_types(question))
+    """What the plan runs, where there is a plan; else packed fleets."""
+    planned = question.planned
+    if planned is None:
+        fleet = machines.fleet(question, question.demanded, machines.ecs_types(question))
+    else:
+        note = "the plan's own instances, as its replayed scaling runs them minute by minute"
+        fleet = machines.Fleet(planned.lines, planned.instances, (note,), planned.filled)
     return _fleet_answer(question, fleet)
 
 
 def _managed_instances(question: Question) -> Answer:
     """EC2 at the on-demand price plus the management fee."""
-    lines, missing, notes = _ecs_ec2(question)
+    found = _ecs_ec2(question)
     fees = [
         fee
-        for line in lines
-        if line.kind is Kind.COMPUTE
+        for line in found.lines
+        if is_machine(line)
         for fee in fee_lines([line], _managed_fee(question, line.item), "Managed Instances fee")
     ]
-    return lines + fees, missing, notes
+    return found.plus(fees)
 
 
 def _managed_fee(question: Question, instance_type: str) -> Price:
@@ -85,19 +104,17 @@ def _managed_fee(question: Question, instance_type: str) -> Price:
 
 
 def _ecs_fargate(question: Question) -> Answer:
-    lines, missing = _beside_fargate(question)
-    return tasks.fargate(question, None) + lines, missing, []
+    return _beside_fargate(question).plus(tasks.fargate(question, None))
 
 
 def _ecs_fargate_arm(question: Question) -> Answer:
-    lines, missing = _beside_fargate(question)
-    return tasks.fargate(question, Architecture.ARM64) + lines, missing, ["the same task sizes as on x86"]
+    found = _beside_fargate(question).plus(tasks.fargate(question, Architecture.ARM64))
+    return replace(found, notes=("the same task sizes as on x86",))
 
 
 def _ecs_fargate_spot(question: Question) -> Answer:
-    lines, missing = _beside_fargate(question)
     running, notes = tasks.spot_lines(question)
-    return running + lines, missing, notes
+    return replace(_beside_fargate(question).plus(running), notes=tuple(notes))
 
 
 # Kubernetes on AWS
@@ -105,23 +122,28 @@ def _ecs_fargate_spot(question: Question) -> Answer:
 
 def _eks_ec2(question: Question) -> Answer:
     """Nodes as Karpenter provisions them, unless the planner's packer is asked for."""
-    pods, types = machines.as_pods(question.demanded), machines.kubernetes_types(question, eks=True)
-    chosen = question
-    if question.assumed.eks_packing == "karpenter":
-        chosen = replace(question, pack=partial(provision, zones=question.zones))
-    fleet = machines.fleet(chosen, pods, types)
-    lines, missing, notes = _fleet_answer(question, fleet)
+    found = _fleet_answer(question, _nodes(question, machines.kubernetes_types(question, eks=True)))
     if question.assumed.eks_auto_mode:
         share = needed(question.book.item(question.region, "eks_auto_mode_fee_share"))
-        lines += fee_lines(lines, share, "EKS Auto Mode fee")
-    return [*lines, _eks_line(question)], missing, notes
+        found = found.plus(fee_lines(found.lines, share, "EKS Auto Mode fee"))
+    return found.plus([_eks_line(question)])
+
+
+def _nodes(
+    question: Question, types: Sequence[InstanceType], prices: dict[str, Price] | None = None
+) -> machines.Fleet:
+    """Nodes for the demand as pods, as Karpenter provisions them unless the planner's packer is asked for."""
+    pods, assumed = machines.as_pods(question.demanded), question.assumed
+    if assumed.kubernetes_packing == "packer":
+        return machines.fleet(question, pods, types, prices)
+    greedy = replace(question, pack=partial(provision, zones=question.zones))
+    return machines.fleet(greedy, pods, types, prices, assumed.greedy_level_count)
 
 
 def _eks_fargate(question: Question) -> Answer:
     """Pods of Fargate profiles: x86 only, with Fargate's own overhead in each pod."""
-    lines, missing = _beside_fargate(question)
     running = tasks.fargate(question, Architecture.X86_64, extra_mib=FARGATE_POD_OVERHEAD_MIB)
-    return [*running, *lines, _eks_line(question)], missing, []
+    return _beside_fargate(question).plus([*running, _eks_line(question)])
 
 
 def _eks_line(question: Question) -> CostLine:
@@ -133,15 +155,14 @@ def _eks_line(question: Question) -> CostLine:
 
 def _kubernetes_ec2(question: Question) -> Answer:
     """Own control plane: three nodes with etcd on a volume each, behind a Network Load Balancer."""
-    pods = machines.as_pods(question.demanded)
-    fleet = machines.fleet(question, pods, machines.kubernetes_types(question, eks=False))
-    lines, missing, notes = _fleet_answer(question, fleet)
+    found = _fleet_answer(question, _nodes(question, machines.kubernetes_types(question, eks=False)))
     assumed, book, region = question.assumed, question.book, question.region
     nodes = fleet_lines(
         [(assumed.control_plane_type, assumed.control_plane_nodes)],
         {assumed.control_plane_type: book.instance(region, assumed.control_plane_type)},
     )
-    lines += [_as_control_plane(line) for line in nodes]
+    lines = [_as_control_plane(line) for line in nodes]
+    missing: list[Rejection] = []
     gb = assumed.control_plane_nodes * (assumed.etcd_volume_gb + assumed.root_volume_gb)
     extras = (
         ("etcd and root volumes (gp3)", gb, "ebs_gp3_gb_month"),
@@ -153,7 +174,7 @@ def _kubernetes_ec2(question: Question) -> Answer:
             missing.append(price)
         else:
             lines.append(item_line(item, Kind.CONTROL_PLANE, quantity, price))
-    return lines, missing, notes
+    return found.plus(lines, missing)
 
 
 def _as_control_plane(line: CostLine) -> CostLine:
@@ -168,29 +189,58 @@ def _as_control_plane(line: CostLine) -> CostLine:
 
 def _aks(question: Question) -> Answer:
     types, prices = machines.azure_types(question)
-    fleet = machines.fleet(question, machines.as_pods(question.demanded), types, prices)
+    fleet = _nodes(question, types, prices)
     assumed = question.assumed
     lines: list[CostLine] = list(fleet.lines)
-    missing: list[Rejection] = []
     if assumed.aks_tier != "free":
         price = needed(question.book.item(assumed.azure_region, f"aks_{assumed.aks_tier}_hour"))
         lines.append(item_line(f"AKS {assumed.aks_tier} tier", Kind.CONTROL_PLANE, 1, price))
-    extras = (
-        (
-            "Azure load balancing", Kind.LOAD_BALANCING, 1.0,
-            assumed.azure_load_balancing_usd_per_hour, "hour", "--azure-load-balancing-usd-per-hour",
-        ),
-        (
-            "Azure system disks", Kind.STORAGE, fleet.instances * assumed.root_volume_gb,
-            assumed.azure_disk_usd_per_gb_month, "GB-month", "--azure-disk-usd-per-gb-month",
-        ),
-    )  # fmt: skip
-    for item, kind, quantity, usd, unit, option in extras:
-        if usd is None:
-            missing.append(Rejection(item, f"no price in this price book: pass {option}"))
-        else:
-            lines.append(item_line(item, kind, quantity, Price(usd, unit, "assumption", "")))
-    return lines, missing, [*fleet.notes, "VM prices are pay-as-you-go for Linux"]
+    balancing, missing = _azure_balancing(question)
+    lines += balancing
+    disk_gb, usd = fleet.instances * assumed.root_volume_gb, assumed.azure_disk_usd_per_gb_month
+    if usd is None:
+        absent = question.book.item(assumed.azure_region, "azure_disk_gb_month")
+        missing.append(Rejection("Azure system disks", absent.reason if isinstance(absent, Rejection) else ""))
+    else:
+        lines.append(
+            item_line("Azure system disks", Kind.STORAGE, disk_gb, Price(usd, "GB-month", "assumption", ""))
+        )
+    notes = (*fleet.notes, "VM prices are pay-as-you-go for Linux")
+    return Answer(tuple(lines), tuple(missing), notes, fleet.filled)
+
+
+def _azure_balancing(question: Question) -> tuple[list[CostLine], list[Rejection]]:
+    """A Standard Load Balancer for each Application Load Balancer, and the data through it: an LCU is at most
+    1 GB an hour, so this is the most it can be."""
+    assumed, book = question.assumed, question.book
+    if (usd := assumed.azure_load_balancing_usd_per_hour) is not None:
+        price = Price(usd, "hour", "assumption", "")
+        return [item_line("Azure load balancing", Kind.LOAD_BALANCING, 1.0, price)], []
+    balancers, lcus = _balanced(question)
+    lines: list[CostLine] = []
+    missing: list[Rejection] = []
+    for item, quantity, name in (
+        ("Azure load balancer hours", balancers, "azure_lb_hour"),
+        ("Azure load balancer data", lcus * GB_PER_HOUR_PER_LCU, "azure_lb_gb"),
+    ):
+        found = book.item(assumed.azure_region, name)
+        if isinstance(found, Rejection):
+            missing.append(found)
+        elif quantity:
+            hourly = found if found.unit == "hour" else replace(found, unit=f"{found.unit}-hour")
+            lines.append(item_line(item, Kind.LOAD_BALANCING, quantity, hourly))
+    return lines, missing
+
+
+def _balanced(question: Question) -> tuple[float, float]:
+    """Application Load Balancers and their LCUs, as measured or as assumed."""
+    measured = question.load_balancing
+    hour, lcu = (question.book.item(question.region, name) for name in ("alb_hour", "alb_lcu_hour"))
+    if measured is None or isinstance(hour, Rejection) or isinstance(lcu, Rejection):
+        count = question.assumed.load_balancers
+        return count, count * question.assumed.lcus_each
+    by_item = {suffix: total(x for x in measured if x.item.endswith(suffix)) for suffix in (HOURS, LCUS)}
+    return by_item[HOURS] / hour.usd_per_hour, by_item[LCUS] / lcu.usd_per_hour
 
 
 # Shared lines
@@ -198,18 +248,18 @@ def _aks(question: Question) -> Answer:
 
 def _fleet_answer(question: Question, fleet: machines.Fleet) -> Answer:
     volumes, missing = machines.volume_lines(question, fleet.instances)
-    balancing, also_missing = _balancing(question)
-    return [*fleet.lines, *volumes, *balancing], [*missing, *also_missing], list(fleet.notes)
+    found = Answer((*fleet.lines, *volumes), tuple(missing), fleet.notes, fleet.filled)
+    return found.plus(*_balancing(question))
 
 
-def _beside_fargate(question: Question) -> tuple[list[CostLine], list[Rejection]]:
+def _beside_fargate(question: Question) -> Answer:
     """Load balancing, and the sidecars that replace daemon services, whose size nobody has said."""
     lines, missing = _balancing(question)
     for service in question.demanded.services:
         if service.daemon:
             reason = "what replaces the daemon in every task has no size yet: add it to the tasks"
             missing.append(Rejection(f"sidecars for {service.service}", reason))
-    return lines, missing
+    return Answer(tuple(lines), tuple(missing))
 
 
 def _balancing(question: Question) -> tuple[list[CostLine], list[Rejection]]:

@@ -14,6 +14,15 @@ from planner.prices import PriceBook
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedFleet:
+    """The compute of a plan under its simulated scaling: lines, mean instances, and how full they are."""
+
+    lines: tuple[CostLine, ...]
+    instances: float
+    filled: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     demanded: Demanded
     book: PriceBook
@@ -28,6 +37,8 @@ class Question:
     """Zones that Karpenter spreads pods over; `pack` knows its own."""
     load_balancing: tuple[CostLine, ...] | None = None
     """Measured load balancer lines, in place of `assumed.load_balancers` and `assumed.lcus_each`."""
+    planned: PlannedFleet | None = None
+    """What a plan runs, in place of packing anew for ECS on EC2 and for Managed Instances."""
 
 
 class Refused(Exception):

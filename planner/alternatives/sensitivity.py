@@ -70,8 +70,8 @@ INPUTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of the tornado: the leader's cost with the input at its low and at its high end, and which
-    platform would be the cheapest there."""
+    """One bar of the tornado: the leader's cost with the input at its low and at its high end, its advantage
+    over the rival, and which platform would be the cheapest there."""
 
     input: str
     reason: str
@@ -80,7 +80,7 @@ class Bar:
     low_usd_per_hour: UsdPerHour
     high_usd_per_hour: UsdPerHour
     low_advantage_usd_per_hour: UsdPerHour
-    """What the leader saves against the best other platform; negative where it no longer leads."""
+    """What the leader saves against the rival; negative where the rival is the cheaper one."""
     high_advantage_usd_per_hour: UsdPerHour
     cheapest_at_low: Platform
     cheapest_at_high: Platform
@@ -91,27 +91,41 @@ class Bar:
         return UsdPerHour(abs(self.high_advantage_usd_per_hour - self.low_advantage_usd_per_hour))
 
 
-def tornado(
-    evaluations: Sequence[Evaluation], inputs: Sequence[Input] = INPUTS, count: int = 10
-) -> tuple[Bar, ...]:
-    """The `count` inputs that move the decision most: ranked by how far the leader's advantage over the best
-    other platform swings, then by how far its cost does. Needs two complete platforms, else ()."""
-    complete = [e for e in evaluations if e.is_complete]
-    if len(complete) < 2:
-        return ()
-    base = {e.platform: _cost(e, None, 1.0) for e in complete}
+def leader_and_rival(
+    evaluations: Sequence[Evaluation], home: Platform | None = None
+) -> tuple[Platform, Platform | None] | None:
+    """The cheapest complete platform, and the one to hold it against: `home`, because the question is whether
+    to leave it; None stands for the best other platform. Needs two complete platforms, else None."""
+    base = {e.platform: _cost(e, None, 1.0) for e in evaluations if e.is_complete}
+    if len(base) < 2:
+        return None
     leader = min(base, key=lambda p: (base[p], p))
-    bars = [_bar(complete, leader, item) for item in inputs]
+    return leader, home if home in base and home is not leader else None
+
+
+def tornado(
+    evaluations: Sequence[Evaluation],
+    inputs: Sequence[Input] = INPUTS,
+    count: int = 10,
+    home: Platform | None = None,
+) -> tuple[Bar, ...]:
+    """The `count` inputs that move the decision most: ranked by how far the leader's advantage over its rival
+    (see `leader_and_rival`) swings, then by how far its cost does."""
+    pair = leader_and_rival(evaluations, home)
+    if pair is None:
+        return ()
+    complete = [e for e in evaluations if e.is_complete]
+    bars = [_bar(complete, *pair, item) for item in inputs]
     bars.sort(key=lambda b: (-b.swing_usd_per_hour, -abs(b.high_usd_per_hour - b.low_usd_per_hour), b.input))
     return tuple(bars[:count])
 
 
-def _bar(complete: Sequence[Evaluation], leader: Platform, item: Input) -> Bar:
+def _bar(complete: Sequence[Evaluation], leader: Platform, rival: Platform | None, item: Input) -> Bar:
     low, high = _costs(complete, item, item.low), _costs(complete, item, item.high)
     return Bar(
         item.name, item.reason, item.low, item.high,
         UsdPerHour(low[leader]), UsdPerHour(high[leader]),
-        _advantage(low, leader), _advantage(high, leader),
+        advantage(low, leader, rival), advantage(high, leader, rival),
         min(low, key=lambda p: (low[p], p)), min(high, key=lambda p: (high[p], p)),
     )  # fmt: skip
 
@@ -128,5 +142,8 @@ def _cost(evaluation: Evaluation, item: Input | None, factor: float) -> float:
     )
 
 
-def _advantage(costs: Mapping[Platform, float], leader: Platform) -> UsdPerHour:
+def advantage(costs: Mapping[Platform, float], leader: Platform, rival: Platform | None) -> UsdPerHour:
+    """What the leader saves against the rival, or against the best of the others."""
+    if rival is not None:
+        return UsdPerHour(costs[rival] - costs[leader])
     return UsdPerHour(min(cost for platform, cost in costs.items() if platform != leader) - costs[leader])

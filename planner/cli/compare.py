@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +15,8 @@ from planner.cli.price import CurrencyCode, PricesFolder, Rate, RateDate, check_
 
 if TYPE_CHECKING:
     from planner.alternatives import Comparison, Demanded
-    from planner.cost import CostLine
-
-SHOWN_FLIPS = 2
+    from planner.documents import PlanDocument
+    from planner.prices import PriceBook
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +40,10 @@ def compare(
     staff_hours: Annotated[
         list[str] | None, typer.Option(help="Hours a month on one platform, e.g. ecs-ec2=10; repeat")
     ] = None,
-    eks_packing: Annotated[str, typer.Option(help="karpenter, or packer for the planner's own")] = "karpenter",
+    kubernetes_packing: Annotated[
+        str,
+        typer.Option("--kubernetes-packing", "--eks-packing", help="karpenter, or packer for the planner's own"),
+    ] = "karpenter",
     eks_auto_mode: Annotated[bool, typer.Option(help="EKS nodes in Auto Mode, with its fee")] = False,
     eks_extended_support: Annotated[bool, typer.Option(help="EKS on an old Kubernetes version")] = False,
     prefix_delegation: Annotated[bool, typer.Option(help="EKS with VPC CNI prefix delegation")] = False,
@@ -53,9 +57,12 @@ def compare(
     azure_disk_usd_per_gb_month: Annotated[
         float | None, typer.Option(min=0, help="Azure system disks; the price book has none")
     ] = None,
-    time_limit: Annotated[float, typer.Option(min=0, help="Seconds of search for each packing")] = 1.0,
+    time_limit: Annotated[float, typer.Option(min=0, help="Seconds of search for each packing")] = 0.5,
     prices: PricesFolder = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write every cost line there")] = None,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with figures there; it needs no network")
+    ] = None,
     currency: CurrencyCode = "USD",
     rate: Rate = None,
     rate_date: RateDate = None,
@@ -63,15 +70,15 @@ def compare(
 ) -> None:
     from planner.alternatives import Assumptions, Platform, Question, as_document
     from planner.alternatives import compare as run
-    from planner.comparison import packer
+    from planner.comparison import packer, question_of
     from planner.units import Seconds
 
-    if eks_packing not in {"karpenter", "packer"}:
-        raise terminal.BadInput(f"{eks_packing} is no way to choose EKS nodes: use karpenter or packer.")
+    if kubernetes_packing not in {"karpenter", "packer"}:
+        raise terminal.BadInput(f"{kubernetes_packing} is no way to choose nodes: use karpenter or packer.")
     into = chosen_currency(currency, rate, rate_date)
     book = open_book(prices)
-    demanded, plan_region, balancing = _demand(source, hours)
-    where = region or plan_region
+    plan = _plan(source) if source.suffix == ".json" else None
+    where = region or (plan.scope.region if plan else None)
     if where is None:
         raise terminal.BadInput("A TASKS csv names no Region: pass --region, e.g. --region eu-west-2.")
     check_region(book, where)
@@ -80,19 +87,24 @@ def compare(
         fargate_spot_discount=fargate_spot_discount, azure_region=azure_region,
         azure_load_balancing_usd_per_hour=azure_load_balancing_usd_per_hour,
         azure_disk_usd_per_gb_month=azure_disk_usd_per_gb_month,
-        eks_packing=eks_packing, eks_auto_mode=eks_auto_mode, eks_extended_support=eks_extended_support,
-        prefix_delegation=prefix_delegation,
+        kubernetes_packing=kubernetes_packing, eks_auto_mode=eks_auto_mode,
+        eks_extended_support=eks_extended_support, prefix_delegation=prefix_delegation,
         staff_hours_per_month=_staff_hours(staff_hours or []),
     )  # fmt: skip
-    question = Question(
-        demanded, book, where, packer(zones, Seconds(time_limit)), assumed, _architectures(architecture), family,
-        load_balancing=balancing, zones=zones,
-    )  # fmt: skip
+    filters = {"architectures": _architectures(architecture), "families": family}
+    pack = partial(packer, time_limit=Seconds(time_limit), clock=time.monotonic)
+    question = (
+        Question(_tasks(source, hours), book, where, pack(zones), assumed, zones=zones, **filters)
+        if plan is None
+        else question_of(plan, book, where, pack, assumed, **filters)
+    )
     wanted = tuple(_platform(name) for name in platform) if platform else tuple(Platform)
     with terminal.progress("Evaluating platforms", total=len(wanted)) as advance:
         comparison = run(question, wanted, advance)
     if csv_file is not None:
         csv_file.write_text(_csv(comparison), encoding="utf-8")
+    if html_file is not None:
+        html_file.write_text(_page(comparison, source, where, book), encoding="utf-8")
     if as_json:
         terminal.print_json(as_document(comparison) | {"region": where, "price_book": _book(book)})
     else:
@@ -107,17 +119,19 @@ def _book(book: Any) -> dict[str, Any]:
     return book_record(book)
 
 
-def _demand(source: Path, hours: Path | None) -> tuple[Demanded, str | None, tuple[CostLine, ...] | None]:
-    if source.suffix == ".json":
-        from planner.alternatives.from_plan import demanded_of, load_balancing_of
-        from planner.documents import DocumentError, load_plan
+def _page(comparison: Comparison, source: Path, region: str, book: PriceBook) -> str:
+    from planner.report import render_comparison
 
-        try:
-            plan = load_plan(source)
-        except (DocumentError, OSError) as error:
-            raise terminal.BadInput(f"{error}") from None
-        return demanded_of(plan), plan.scope.region, load_balancing_of(plan)
-    return _tasks(source, hours), None, None
+    return render_comparison(comparison, f"Platforms for {source.name}", region, str(book.region_date(region)))
+
+
+def _plan(source: Path) -> PlanDocument:
+    from planner.documents import DocumentError, load_plan
+
+    try:
+        return load_plan(source)
+    except (DocumentError, OSError) as error:
+        raise terminal.BadInput(f"{error}") from None
 
 
 def _tasks(source: Path, hours: Path | None) -> Demanded:
@@ -217,6 +231,7 @@ def _show(comparison: Comparison, into: Any) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from planner.alternatives.words import headline
     from planner.cost import format_money
     from planner.cost.money import rate_note
     from planner.units import usd_per_month
@@ -240,8 +255,8 @@ def _show(comparison: Comparison, into: Any) -> None:
     out.print(
         f"Staff at {rate:g} USD an hour; hours and days are assumptions, so set your own with --staff-hours."
     )
-    if (least_billed := comparison.cheapest_without_staff) is not None:
-        out.print(f"Without staff the cheapest is {least_billed.title}.")
+    for sentence in headline(comparison):
+        out.print(escape(sentence))
     for e in comparison.evaluations:
         out.print(f"[bold]{escape(e.title)}[/bold]")
         for rejection in e.refused:
@@ -260,19 +275,19 @@ def _show(comparison: Comparison, into: Any) -> None:
 
 
 def _show_changes(comparison: Comparison, out: Any, into: Any) -> None:
+    from rich.markup import escape
+
+    from planner.alternatives.words import break_even_sentences, flips
     from planner.cost import format_money
     from planner.units import usd_per_month
 
+    for sentence in break_even_sentences(comparison):
+        out.print(escape(sentence))
     out.print("[bold]What would flip it[/bold]")
-    others = [e.platform for e in comparison.evaluations if e.is_complete][1:]
-    for platform in others:
-        levelling = [flip for flip in comparison.flips if flip.challenger is platform]
-        for flip in levelling[:SHOWN_FLIPS]:
-            out.print(f"  {flip.sentence}")
-        if not levelling:
-            out.print(f"  {platform.value}: no single change of demand or price would")
-    if comparison.tornado:
-        out.print("[bold]Inputs that move the decision most (advantage of the cheapest, a month)[/bold]")
+    for title, changes in flips(comparison):
+        out.print(f"  {title}: {'; or '.join(changes) if changes else 'no single change of demand or price'}")
+    if comparison.tornado and (lead := comparison.cheapest) and (rival := comparison.rival):
+        out.print(f"[bold]What moves the saving of {lead.title} against {rival.title} most, a month[/bold]")
     for bar in comparison.tornado:
         low, high = (usd_per_month(x) for x in (bar.low_advantage_usd_per_hour, bar.high_advantage_usd_per_hour))
         out.print(

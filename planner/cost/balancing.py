@@ -17,6 +17,9 @@ FREE_RULES: Final = 10
 """One LCU gives 25 new connections a second, 3,000 active connections a minute, 1 GB an hour for instance,
 container and IP targets, and 1,000 rule evaluations a second; the first 10 rules are free (AWS Elastic Load
 Balancing pricing page)."""
+HOURS: Final = ": hours"
+LCUS: Final = ": LCUs"
+"""How the two lines of a load balancer end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,11 @@ def alb_lines(
     told = f" ({largest})" if largest and units else ""
     return [
         CostLine(
-            f"{name}: hours", Kind.LOAD_BALANCING, service, None, hour.usd_per_hour,
+            f"{name}{HOURS}", Kind.LOAD_BALANCING, service, None, hour.usd_per_hour,
             f"1 load balancer at {hour.usd:g} USD/h", hour.source, hour.date,
         ),
         CostLine(
-            f"{name}: LCUs", Kind.LOAD_BALANCING, service, None, UsdPerHour(units * lcu_hour.usd),
+            f"{name}{LCUS}", Kind.LOAD_BALANCING, service, None, UsdPerHour(units * lcu_hour.usd),
             f"{units:g} LCU{told} at {lcu_hour.usd:g} USD/LCU-h", lcu_hour.source, lcu_hour.date,
         ),
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from planner.model import Resources
@@ -38,6 +39,32 @@ class BreakEven:
             )
             for share in points
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetBreakEven:
+    """A whole fleet of instances against the same tasks on Fargate, by how full its instances are."""
+
+    name: str
+    usd_per_hour: UsdPerHour
+    """What the fleet costs now: instances, their fee and their volumes."""
+    filled: float
+    """Share of its room that tasks fill now, on average over time; the larger of CPU and memory."""
+    fargate: Mapping[str, UsdPerHour]
+    """What the same tasks cost on each kind of Fargate, by its name."""
+
+    def usd_at(self, filled: float) -> UsdPerHour:
+        """The same tasks on as many instances as are `filled` so far."""
+        return UsdPerHour(self.usd_per_hour * self.filled / filled)
+
+    def break_even(self, kind: str) -> float:
+        """How full instances must be for EC2 to be the cheaper one; over 1 means that kind always is."""
+        return self.usd_per_hour * self.filled / self.fargate[kind]
+
+    def curve(self, first: float = 0.2, steps: int = 40) -> list[tuple[float, UsdPerHour]]:
+        """(share filled, USD an hour) from `first` to full, for a figure."""
+        shares = [first + (1 - first) * n / steps for n in range(steps + 1)]
+        return [(share, self.usd_at(share)) for share in shares]
 
 
 def tasks_that_fit(room: Resources, needs: Resources) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from planner.report.page import candidate_rows, changes, cost_rows, render, summary
+from planner.report.page import candidate_rows, changes, cost_rows, render, render_comparison, summary
 from planner.report.save import save
 
-__all__ = ["candidate_rows", "changes", "cost_rows", "render", "save", "summary"]
+__all__ = ["candidate_rows", "changes", "cost_rows", "render", "render_comparison", "save", "summary"]

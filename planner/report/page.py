@@ -18,11 +18,40 @@ from planner.units import UsdPerHour, gib, usd_per_month, vcpu
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from planner.alternatives import Comparison
+
 TEMPLATE_FOLDER = Path(__file__).resolve().parent
 
 
-def render(plan: PlanDocument, tables: PlanTables) -> str:
-    """The page as one HTML text that needs no network. Same plan and tables, same bytes."""
+def render(plan: PlanDocument, tables: PlanTables, comparison: Comparison | None = None) -> str:
+    """The page as one HTML text that needs no network. Same plan, tables and comparison, same bytes."""
+    from planner.report.alternatives import section
+
+    return _page(
+        "page.html.j2",
+        plan=plan,
+        digest=digest(plan),
+        summary=summary(plan),
+        pictures=_pictures(plan, tables),
+        cleaned=tables.cleaned.to_dict("records"),
+        comparison=section(comparison) if comparison else None,
+    )
+
+
+def render_comparison(comparison: Comparison, title: str, region: str, price_date: str) -> str:
+    """The comparison of platforms as a page of its own, offline like the report."""
+    from planner.report.alternatives import section
+
+    return _page(
+        "comparison_page.html.j2",
+        comparison=section(comparison),
+        title=title,
+        region=region,
+        price_date=price_date,
+    )
+
+
+def _page(template: str, **shown: Any) -> str:
     import jinja2
     from plotly.offline import get_plotlyjs
 
@@ -34,14 +63,7 @@ def render(plan: PlanDocument, tables: PlanTables) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(_FILTERS)
-    page: str = environment.get_template("page.html.j2").render(
-        plan=plan,
-        digest=digest(plan),
-        plotly_js=get_plotlyjs(),
-        summary=summary(plan),
-        pictures=_pictures(plan, tables),
-        cleaned=tables.cleaned.to_dict("records"),
-    )
+    page: str = environment.get_template(template).render(plotly_js=get_plotlyjs(), **shown)
     return page
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,14 +10,24 @@ from planner.documents import dump_plan
 from planner.report.page import render
 
 if TYPE_CHECKING:
+    from planner.alternatives import Comparison
     from planner.pipeline import Planned
 
 
-def save(planned: Planned, folder: str | Path) -> dict[str, str]:
-    """Write plan.json, tables/ and report.html into `folder`; returns their paths and the plan's digest."""
+def save(planned: Planned, folder: str | Path, comparison: Comparison | None = None) -> dict[str, str]:
+    """Write plan.json, tables/ and report.html into `folder`, and comparison.json where there is one; returns
+    their paths and the plan's digest."""
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
     planned.tables.write(out / "tables")
-    (out / "report.html").write_text(render(planned.document, planned.tables), encoding="utf-8")
+    page = render(planned.document, planned.tables, comparison)
+    (out / "report.html").write_text(page, encoding="utf-8")
     digest = dump_plan(planned.document, out / "plan.json")
-    return {"plan": str(out / "plan.json"), "report": str(out / "report.html"), "sha256": digest}
+    paths = {"plan": str(out / "plan.json"), "report": str(out / "report.html"), "sha256": digest}
+    if comparison is not None:
+        from planner.alternatives import as_document
+
+        text = json.dumps(as_document(comparison), indent=1, sort_keys=True, allow_nan=False)
+        (out / "comparison.json").write_text(text + "\n", encoding="utf-8")
+        paths["comparison"] = str(out / "comparison.json")
+    return paths

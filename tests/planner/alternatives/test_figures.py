@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from planner.alternatives import Assumptions, Comparison, Demanded, Platform, Question, compare
-from planner.alternatives.figures import break_even_curves, platform_bars, tornado_bars
-from planner.cost.break_even import BreakEven
+from planner.alternatives.figures import break_even_curves, fleet_break_even, platform_bars, tornado_bars
+from planner.cost.break_even import BreakEven, FleetBreakEven
 from planner.prices import load
 from planner.units import UsdPerHour, usd_per_month
 from tests.planner.alternatives.test_compare import one_task_an_instance, service
@@ -43,6 +43,23 @@ def test_curves_cross_fargate_s_line_at_the_break_even() -> None:
 def test_the_tornado_shows_every_bar_s_two_ends(compared: Comparison) -> None:
     low, high = tornado_bars(compared).data
 
-    assert list(low.y) == [bar.input for bar in compared.tornado]
-    expected = [usd_per_month(bar.high_advantage_usd_per_hour) for bar in compared.tornado]
-    assert list(high.x) == pytest.approx(expected)
+    bars = [bar for bar in compared.tornado if usd_per_month(bar.swing_usd_per_hour) >= 1]
+    assert 5 <= len(bars) <= 10
+    assert list(low.y) == [bar.input for bar in bars]
+    for trace, ends in (
+        (low, [bar.low_advantage_usd_per_hour for bar in bars]),
+        (high, [bar.high_advantage_usd_per_hour for bar in bars]),
+    ):
+        assert [trace.base + x for x in trace.x] == pytest.approx([usd_per_month(usd) for usd in ends])
+
+
+def test_the_fleet_s_curve_marks_where_it_stands_and_where_it_breaks_even() -> None:
+    found = FleetBreakEven("ECS on EC2", UsdPerHour(1.0), 0.6, {"Fargate": UsdPerHour(0.75)})
+    figure = fleet_break_even(found)
+
+    # 1.00 USD/h at 60 % full is 0.60 at 100 %, so 0.75 at 80 %
+    marks = {trace.text[0]: (trace.x[0], trace.y[0]) for trace in figure.data if trace.text}
+    assert marks["even at 80%"] == (pytest.approx(0.8), pytest.approx(0.75 * 730))
+    assert marks["now 60%"] == (pytest.approx(0.6), pytest.approx(730))
+    curve = next(trace for trace in figure.data if trace.name == "ECS on EC2")
+    assert curve.y[-1] == pytest.approx(0.6 * 730)

@@ -54,6 +54,21 @@ def test_all_platforms_are_compared_and_exported(tasks: str, tmp_path: Path) -> 
     assert {row["platform"] for row in rows} == {p for p, e in by_platform.items() if not e["refused"]}
 
 
+def test_the_comparison_is_written_as_a_page(tasks: str, tmp_path: Path) -> None:
+    path = tmp_path / "comparison.html"
+    found = answer(tasks, "--region", "eu-west-2", "--family", "m7g", "--time-limit", "0.1", "--html", str(path))
+
+    page = path.read_text()
+    assert "Platforms for tasks.csv" in page
+    assert 'id="figure-platforms"' in page
+    assert 'id="figure-break-even"' in page
+    # the fleet costs what it costs however full: at the break-even it costs what Fargate does
+    curve = found["break_even"]
+    for kind in curve["fargate"]:
+        even = curve["usd_per_month"] * curve["filled"] / kind["break_even_filled"]
+        assert even == pytest.approx(kind["usd_per_month"])
+
+
 def test_hours_of_the_week_count_on_fargate_by_their_mean(tasks: str, tmp_path: Path) -> None:
     hours = tmp_path / "hours.csv"
     lines = [f"web,{hour},{8 if hour % 24 in range(8, 20) else 2}" for hour in range(168)]
@@ -110,6 +125,6 @@ def test_people_see_every_platform_and_what_would_flip_it(tasks: str) -> None:
     shown = run(tasks, "--region", "eu-west-2", "--family", "m7g", "--time-limit", "0.2").stdout
 
     assert "ECS on Fargate, ARM" in shown
-    assert "at least" in shown  # AKS without its load balancer
+    assert "at least" in shown  # AKS without its disks
     assert "What would flip it" in shown
-    assert "costs as much as" in shown
+    assert "Fargate prices" in shown

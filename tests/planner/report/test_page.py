@@ -6,7 +6,10 @@ import re
 
 import pytest
 
-from planner.report import render
+from planner.alternatives import Comparison
+from planner.comparison import compare_plan
+from planner.prices import load
+from planner.report import render, render_comparison
 from planner.report.page import changes, summary
 from tests.plans import plan, tables
 
@@ -70,3 +73,37 @@ def test_a_plan_that_changes_nothing_has_no_changes() -> None:
     quiet = plan().model_copy(update={"services": (), "fleet": (), "retired": ()})
 
     assert changes(quiet) == []
+
+
+# Other platforms
+
+
+@pytest.fixture(scope="module")
+def compared() -> Comparison:
+    return compare_plan(plan(), load())
+
+
+def test_without_a_comparison_the_page_has_no_section_for_it(page: str) -> None:
+    assert 'id="alternatives"' not in page
+    assert 'href="#alternatives"' not in page
+
+
+def test_the_comparison_is_a_section_with_its_figures_in_words(compared: Comparison) -> None:
+    page = render(plan(), tables(), compared)
+
+    assert page.count('id="alternatives"') == 1
+    assert page.count('role="img" aria-label="') == 8 + 2  # bars and tornado; this plan tells no split by service
+    assert compared.cheapest is not None
+    for text in (f"{compared.cheapest.title} is the cheapest", "What would flip it", "cannot: ", "decide again: "):
+        assert text in page
+    assert "refused: Fargate Spot linux x86_64 vcpu_hour in eu-west-2" in page
+
+
+def test_a_hostile_name_stays_text_in_the_comparison() -> None:
+    body = without_plotly(render_comparison(compare_plan(plan(HOSTILE), load()), HOSTILE, "eu-west-2", "2025"))
+
+    assert "<img src=x" not in body
+
+
+def test_closed_parts_of_the_page_are_printed(page: str) -> None:
+    assert "details::details-content { content-visibility: visible" in page
