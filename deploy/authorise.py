@@ -47,6 +47,15 @@ OPERATIONS: dict[ResourceType, frozenset[str]] = {
     ResourceType.SCALING_POLICY: frozenset(
         {"application-autoscaling:PutScalingPolicy", "application-autoscaling:DeleteScalingPolicy"}
     ),
+    ResourceType.TARGET_GROUP: frozenset(
+        {
+            "elbv2:CreateTargetGroup",
+            "elbv2:ModifyTargetGroup",
+            "elbv2:ModifyTargetGroupAttributes",
+            "elbv2:DeleteTargetGroup",
+        }
+    ),
+    ResourceType.LISTENER_RULE: frozenset({"elbv2:CreateRule", "elbv2:ModifyRule", "elbv2:DeleteRule"}),
     ResourceType.SCHEDULED_ACTION: frozenset(
         {"application-autoscaling:PutScheduledAction", "application-autoscaling:DeleteScheduledAction"}
     ),

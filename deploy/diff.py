@@ -10,8 +10,8 @@ from deploy.normalise import OUTDATED, VOLATILE, merged, stated
 from planner.documents import ConfigDocument
 from planner.documents.config import ResourceType
 
-RESTARTS: frozenset[str] = frozenset({"taskDefinition", "capacityProviderStrategy"})
-"""Service fields whose change replaces tasks. ECS starts a deployment for a task definition by itself
+RESTARTS: frozenset[str] = frozenset({"taskDefinition", "capacityProviderStrategy", "loadBalancers"})
+"""Service fields whose change replaces tasks. ECS starts a deployment for the first and the last by itself
 (UpdateService reference); for a capacity provider strategy this tool forces one, because running tasks would
 otherwise stay where they are."""
 

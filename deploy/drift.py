@@ -26,6 +26,8 @@ EVENTS: Mapping[ResourceType, tuple[str, ...]] = {
     ResourceType.AUTO_SCALING_GROUP: ("UpdateAutoScalingGroup",),
     ResourceType.CAPACITY_PROVIDER: ("UpdateCapacityProvider",),
     ResourceType.CLUSTER_CAPACITY_PROVIDERS: ("PutClusterCapacityProviders",),
+    ResourceType.TARGET_GROUP: ("ModifyTargetGroup", "ModifyTargetGroupAttributes", "CreateTargetGroup"),
+    ResourceType.LISTENER_RULE: ("ModifyRule", "CreateRule", "DeleteRule"),
     ResourceType.LAUNCH_TEMPLATE: ("CreateLaunchTemplateVersion",),
 }
 """CloudTrail event names that change each kind of resource."""

@@ -10,7 +10,7 @@ from typing import Any
 from deploy.authorise import Authorisation, step_running
 from deploy.journal import Journal
 from deploy.model import Action, EntryKind, Failure, FailureKind, Image, ResourceRef, Step
-from deploy.normalise import covers, normalise, stable
+from deploy.normalise import covers, normalise, ordered, stable
 from deploy.ports import AnswerLost, CallFailed, Clock, Cloud, Deployment
 from deploy.replacement import Order, replace_in_waves
 from deploy.rollout import Rollout, await_deployment, deployment_evidence
@@ -21,6 +21,7 @@ ATTEMPTS = 3
 READ_BACK_S = 2.0
 POLL_S = 15.0
 CAPACITY_WITHIN = timedelta(minutes=15)
+HEALTHY_WITHIN = timedelta(minutes=10)
 DRAINED_WITHIN = timedelta(minutes=60)
 WAVE_SHARE = 0.25
 """Share of a provider's instances that drain at a time."""
@@ -76,6 +77,8 @@ class Executor:
                     self._attempt(step, lambda: self._set_desired_count(step, ref))
                 case Action.AWAIT_CAPACITY:
                     self._attempt(step, lambda: self._await_capacity(step, ref))
+                case Action.AWAIT_TARGETS:
+                    self._attempt(step, lambda: self._await_targets(step, ref))
                 case Action.AWAIT_DEPLOYMENT:
                     self._attempt(step, lambda: self._await_deployment(step, ref))
                 case Action.DRAIN:
@@ -144,7 +147,7 @@ class Executor:
         rule = after.pop("$scale_count", None)
         if rule is not None:
             after["desiredCount"] = scaled_count(rule, int((live or {}).get("desiredCount", 0)))
-        return after
+        return ordered(ref.type, after)
 
     def _substituted(self, value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -178,7 +181,7 @@ class Executor:
 
     def _facts(self, image: Image | None) -> dict[str, Any]:
         """Values that other resources may refer to."""
-        names = {"AutoScalingGroupARN", "capacityProviderArn"}
+        names = {"AutoScalingGroupARN", "capacityProviderArn", "TargetGroupArn"}
         return {k: v for k, v in (image or {}).items() if k in names}
 
     def _read_back(self, step: Step, ref: ResourceRef, after: Image) -> Image | None:
@@ -237,6 +240,16 @@ class Executor:
                 reason = f"{ready} of {wanted} instances of {provider} joined the cluster"
                 raise StepFailed(Failure(FailureKind.NO_CAPACITY, ref.id, reason))
             self.say(f"{provider}: {ready} of {wanted} instances")
+            self.clock.sleep(POLL_S)
+
+    def _await_targets(self, step: Step, ref: ResourceRef) -> None:
+        began = self.clock.now()
+        groups = self._substituted(dict(step.after or {}))["groups"]
+        while empty := [arn for arn in groups if not self.cloud.healthy_targets(arn)]:
+            if self.clock.now() - began > HEALTHY_WITHIN:
+                reason = f"{', '.join(empty)} has none, so requests would be lost"
+                raise StepFailed(Failure(FailureKind.NO_TARGETS, ref.id, reason))
+            self.say(f"{ref.name}: waiting for healthy targets")
             self.clock.sleep(POLL_S)
 
     def _await_deployment(self, step: Step, ref: ResourceRef) -> None:

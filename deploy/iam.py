@@ -94,7 +94,24 @@ DEPLOYING_WRITES: tuple[str, ...] = (
 )
 WHEN_USED: dict[str, str] = {
     "cloudtrail:LookupEvents": "drift, to say who changed something",
-    "elbv2:DescribeTargetGroups": "checks of services behind a load balancer",
+    "elbv2:DescribeTargetGroups": "checks of services behind a load balancer; plans that set routing",
+    **dict.fromkeys(
+        (
+            "elbv2:CreateRule",
+            "elbv2:CreateTargetGroup",
+            "elbv2:DeleteRule",
+            "elbv2:DeleteTargetGroup",
+            "elbv2:DescribeListeners",
+            "elbv2:DescribeLoadBalancers",
+            "elbv2:DescribeRules",
+            "elbv2:DescribeTargetGroupAttributes",
+            "elbv2:DescribeTargetHealth",
+            "elbv2:ModifyRule",
+            "elbv2:ModifyTargetGroup",
+            "elbv2:ModifyTargetGroupAttributes",
+        ),
+        "plans that set target groups and listener rules",
+    ),
     "iam:GetRole": "checks that roles trust tasks",
     "kms:DescribeKey": "approvals by KMS key, and secrets under a key of their own",
     "kms:GetPublicKey": "approvals by KMS key, when the key is trusted",

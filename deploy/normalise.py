@@ -6,8 +6,9 @@ are whole CPU units and MiB whatever way they were written. Pure; never changes 
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from deploy.model import Image
@@ -83,6 +84,8 @@ def _service(image: Image) -> dict[str, Any]:
             for item in found["capacityProviderStrategy"] or []
         ]
         found["capacityProviderStrategy"] = sorted(items, key=lambda item: item["capacityProvider"])
+    if "loadBalancers" in found:
+        found["loadBalancers"] = _sorted(found["loadBalancers"] or [])
     if "placementStrategy" in found:
         found["placementStrategy"] = [_placement(rule) for rule in found["placementStrategy"] or []]
     if "deploymentConfiguration" in found:
@@ -164,6 +167,64 @@ def _cluster(image: Image) -> dict[str, Any]:
     return found
 
 
+def _sorted(items: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Entries whose order has no meaning, each of them once."""
+    by_text = {json.dumps(item, sort_keys=True, default=str): dict(item) for item in items}
+    return [by_text[text] for text in sorted(by_text)]
+
+
+def _target_group(image: Image) -> dict[str, Any]:
+    found = dict(image)
+    if "Attributes" in found:
+        found["Attributes"] = sorted(
+            ({"Key": a["Key"], "Value": str(a["Value"])} for a in found["Attributes"]), key=lambda a: str(a["Key"])
+        )
+    return found
+
+
+def _rule(image: Image) -> dict[str, Any]:
+    """Conditions as their configurations (older spelling: Values beside Field), actions with weights."""
+    found = dict(image)
+    if found.get("Conditions") is not None:
+        found["Conditions"] = _sorted(_condition(condition) for condition in found["Conditions"])
+    if found.get("Actions") is not None:
+        found["Actions"] = [_action(action) for action in found["Actions"]]
+    return found
+
+
+def _condition(condition: Mapping[str, Any]) -> dict[str, Any]:
+    field = str(condition["Field"])
+    member = "".join(word.capitalize() for word in field.split("-")) + "Config"
+    told = dict(condition.get(member) or {"Values": condition.get("Values", [])})
+    if "Values" in told:
+        told["Values"] = sorted(told["Values"], key=str)
+    return {"Field": field, member: told}
+
+
+def _action(action: Mapping[str, Any]) -> dict[str, Any]:
+    if action["Type"] != "forward":
+        return dict(action)
+    config = action.get("ForwardConfig") or {"TargetGroups": [{"TargetGroupArn": action["TargetGroupArn"]}]}
+    groups = [
+        {"TargetGroupArn": g["TargetGroupArn"], "Weight": int(g.get("Weight", 1))} for g in config["TargetGroups"]
+    ]
+    sticky = config.get("TargetGroupStickinessConfig") or {}
+    told: dict[str, Any] = {"TargetGroups": _sorted(groups)}
+    if sticky.get("Enabled"):
+        told["TargetGroupStickinessConfig"] = dict(sticky)
+    return {"Type": "forward", "ForwardConfig": told}
+
+
+def ordered(kind: ResourceType, image: Image) -> dict[str, Any]:
+    """The image once more in its normal order, after references in it were replaced by what they refer to."""
+    if kind is ResourceType.LISTENER_RULE:
+        return _rule(image)
+    found = dict(image)
+    if kind is ResourceType.SERVICE and found.get("loadBalancers") is not None:
+        found["loadBalancers"] = _sorted(found["loadBalancers"])
+    return found
+
+
 _NORMALISERS: dict[ResourceType, Callable[[Image], dict[str, Any]]] = {
     ResourceType.TASK_DEFINITION: _task_definition,
     ResourceType.SERVICE: _service,
@@ -172,6 +233,8 @@ _NORMALISERS: dict[ResourceType, Callable[[Image], dict[str, Any]]] = {
     ResourceType.SCALING_POLICY: _policy,
     ResourceType.SCHEDULED_ACTION: _schedule,
     ResourceType.CLUSTER_CAPACITY_PROVIDERS: _cluster,
+    ResourceType.TARGET_GROUP: _target_group,
+    ResourceType.LISTENER_RULE: _rule,
 }
 
 

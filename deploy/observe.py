@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.model import Image, ResourceRef, State
-from deploy.normalise import merged, normalise, stable
+from deploy.normalise import merged, normalise, ordered, stable
 from deploy.ports import Cloud
 from planner.documents import ConfigDocument, Resource, digest
 from planner.documents.config import ResourceType
@@ -67,9 +67,11 @@ def _observed(config: ConfigDocument, cloud: Cloud) -> Observation:
         if isinstance(found, Rejection):
             problems.append(found)
             continue
-        wanted[ref.id] = found
+        is_rule = resource.type is ResourceType.LISTENER_RULE
+        wanted[ref.id] = None if is_rule and not resource.present else found
     _refer(live, wanted)
     problems += _problems(config, live, wanted)
+    problems += _unassociated(config, live)
     _add_superseded_schedules(config, cloud, live, wanted)
     return Observation(live, wanted, tuple(problems))
 
@@ -78,7 +80,8 @@ def _refer(live: dict[str, Image | None], wanted: dict[str, Image | None]) -> No
     """Turn references to what already exists into its ARN; the rest is known once it has been made."""
     for resource_id, image in wanted.items():
         if image is not None:
-            wanted[resource_id] = {k: _substituted(v, live, wanted) for k, v in image.items()}
+            found = {k: _substituted(v, live, wanted) for k, v in image.items()}
+            wanted[resource_id] = ordered(ResourceRef.parse(resource_id).type, found)
 
 
 def _substituted(value: Any, live: State, wanted: State) -> Any:
@@ -118,6 +121,8 @@ def _problems(config: ConfigDocument, live: State, wanted: State) -> list[Reject
 def _problem(resource: Resource, live: Image | None, wanted: Image | None) -> Rejection | None:
     must_exist = {ResourceType.SERVICE, ResourceType.CLUSTER_CAPACITY_PROVIDERS}
     copied = "$base" in str(resource.request)
+    if resource.type in {ResourceType.TARGET_GROUP, ResourceType.LISTENER_RULE}:
+        return None  # told where they are resolved
     if live is None and (resource.type in must_exist or not resource.present):
         return Rejection(resource.id, "is not there; creating it is not supported yet")
     is_group = resource.type in {ResourceType.AUTO_SCALING_GROUP, ResourceType.CAPACITY_PROVIDER}
@@ -132,6 +137,28 @@ def _problem(resource: Resource, live: Image | None, wanted: Image | None) -> Re
                 f"{resource.base_arn}: make the plan again, or it would undo that deployment",
             )
     return None
+
+
+def _unassociated(config: ConfigDocument, live: State) -> list[Rejection]:
+    """New target groups that a service is attached to and that no rule of now would lead to."""
+    led_to = {
+        group["TargetGroupArn"]["$ref"].rpartition("#")[0]
+        for resource in config.resources
+        if resource.type is ResourceType.LISTENER_RULE and live.get(resource.id) is not None
+        for action in resource.request.get("Actions", [])
+        for group in action["ForwardConfig"]["TargetGroups"]
+    }
+    return [
+        Rejection(
+            group,
+            f"is new and {resource.id} is to be attached to it, but no rule that exists forwards to it: let one "
+            "do so with weight 0 (ECS attaches nothing to a target group without a load balancer)",
+        )
+        for resource in config.resources
+        for item in resource.request.get("loadBalancers", [])
+        for group in (item["targetGroupArn"]["$ref"].rpartition("#")[0],)
+        if live.get(group) is None and group not in led_to
+    ]
 
 
 def _add_superseded_schedules(

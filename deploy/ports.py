@@ -135,6 +135,10 @@ class Cloud(Protocol):
 
     def set_instance_status(self, arns: Sequence[str], status: str) -> None: ...
 
+    def healthy_targets(self, target_group_arn: str) -> int:
+        """Targets that take requests now."""
+        ...
+
     def members(self, group: str, capacity_provider: str) -> Sequence[Member]:
         """The instances of an Auto Scaling group."""
         ...

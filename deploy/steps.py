@@ -65,7 +65,11 @@ def plan_steps(move: Move) -> tuple[Step, ...]:
         *_raise_capacity(move),
         *_freeze(move),
         *_register(move),
+        *_target_groups(move),
+        # A service that leaves a target group does so after requests have; one that joins it does before.
+        *(_rules(move) if _detaches(move) else _associate(move)),
         *_roll_out(move),
+        *(() if _detaches(move) else _rules(move)),
         *_scaling(move),
         *_lower_capacity(move),
         *_remove(move),
@@ -243,6 +247,64 @@ def scaled_count(rule: Mapping[str, int], desired: int) -> int:
     return min(max(needed, rule["at_least"], desired), rule["at_most"])
 
 
+# Requests
+
+
+def _target_groups(move: Move) -> Iterator[Step]:
+    for ref in move.changed(ResourceType.TARGET_GROUP):
+        if move.wanted[ref.id] is None:
+            continue
+        after = _image(move, ref)
+        if move.live.get(ref.id) is None and "Attributes" in after:
+            yield _write(move, ref, {k: v for k, v in after.items() if k != "Attributes"}, "a new target group")
+            yield _write(move, ref, {"Attributes": after["Attributes"]}, "its attributes", first=False)
+        else:
+            yield _write(move, ref, after, "health check and attributes; targets stay registered")
+
+
+def _detaches(move: Move) -> bool:
+    """Whether a service leaves a target group that it is attached to."""
+    return any(
+        [item for item in (move.live.get(ref.id) or {}).get("loadBalancers") or [] if item not in wanted]
+        for ref in move.changed(ResourceType.SERVICE)
+        if (wanted := (move.wanted[ref.id] or {}).get("loadBalancers")) is not None
+    )
+
+
+def _forwards(image: Image | None) -> list[dict[str, Any]]:
+    """The target groups of a rule with their weights."""
+    actions = (image or {}).get("Actions") or []
+    return [dict(group) for action in actions for group in action.get("ForwardConfig", {}).get("TargetGroups", [])]
+
+
+def _associate(move: Move) -> Iterator[Step]:
+    """Let a rule name its new target groups with weight 0: ECS attaches no service to one without a balancer."""
+    for ref in move.changed(ResourceType.LISTENER_RULE):
+        live, wanted = move.live.get(ref.id), move.wanted[ref.id]
+        if live is None or wanted is None:
+            continue
+        present = _forwards(live)
+        known = [group["TargetGroupArn"] for group in present]
+        new = [group["TargetGroupArn"] for group in _forwards(wanted) if group["TargetGroupArn"] not in known]
+        if present and new:
+            groups = [*present, *({"TargetGroupArn": arn, "Weight": 0} for arn in new)]
+            after = {"Actions": [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]}
+            yield _write(move, ref, after, "names the new target group; no request goes there yet")
+
+
+def _rules(move: Move) -> Iterator[Step]:
+    for ref in move.changed(ResourceType.LISTENER_RULE):
+        if move.wanted[ref.id] is None:
+            continue
+        after = _image(move, ref)
+        groups = [group["TargetGroupArn"] for group in _forwards(after) if group["Weight"]]
+        yield Step("", Action.AWAIT_TARGETS, ref.id, {"groups": groups}, "no request goes where nothing answers")
+        yield _write(move, ref, after, "requests as planned")
+    for ref in move.changed(ResourceType.LISTENER_RULE):
+        if move.wanted[ref.id] is None:
+            yield Step("", Action.DELETE, ref.id, None, "not part of the plan's routing", _expected(move, ref))
+
+
 # Scaling
 
 
@@ -325,7 +387,12 @@ def _remove(move: Move) -> Iterator[Step]:
             yield _write(move, ref, wanted, "the cluster forgets the removed providers", first=False)
     gone = {
         kind: [ref for ref in move.changed(kind) if move.wanted[ref.id] is None]
-        for kind in (ResourceType.CAPACITY_PROVIDER, ResourceType.AUTO_SCALING_GROUP, ResourceType.LAUNCH_TEMPLATE)
+        for kind in (
+            ResourceType.CAPACITY_PROVIDER,
+            ResourceType.AUTO_SCALING_GROUP,
+            ResourceType.LAUNCH_TEMPLATE,
+            ResourceType.TARGET_GROUP,
+        )
     }
     for ref in gone[ResourceType.AUTO_SCALING_GROUP]:
         provider = move.providers.get(ref.name)

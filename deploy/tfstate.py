@@ -91,6 +91,8 @@ def _name(kind: ResourceType, attributes: Mapping[str, Any], cluster: str) -> st
         )
         metric = get(attributes, block)
         return None if metric is MISSING else f"{parts[2]}/{metric}"
+    if kind is T.LISTENER_RULE:
+        return None  # its state names the listener's ARN, not the balancer and port by which a bundle knows it
     if kind is T.TASK_DEFINITION:
         return str(attributes.get("family", "")) or None
     return str(attributes.get("name", "")) or None

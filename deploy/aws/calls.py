@@ -34,6 +34,8 @@ BUSY = frozenset(
     {"UpdateInProgressException", "ConcurrentUpdateException", "ScalingActivityInProgress", "ResourceContention"}
 )
 """The resource is still being changed by an earlier call: wait, then ask again."""
+PAGING = {"ecs": ("nextToken", "nextToken"), "logs": ("nextToken", "nextToken"), "elbv2": ("Marker", "NextMarker")}
+"""Client to the names of a page's token, in the request and in the answer; the others say NextToken."""
 READS = ("Describe", "List", "Get", "Head", "BatchGet")
 
 
@@ -128,14 +130,14 @@ class Calls:
 
     def pages(self, service: str, operation: str, key: str, /, **parameters: Any) -> Iterator[Any]:
         """Every item of a paged answer."""
-        token_name = "NextToken" if service in {"autoscaling", "application-autoscaling", "ec2"} else "nextToken"
+        asked, told = PAGING.get(service, ("NextToken", "NextToken"))
         while True:
             page = self.call(service, operation, **parameters)
             yield from page.get(key, [])
-            token = page.get(token_name)
+            token = page.get(told)
             if not token:
                 return
-            parameters = {**parameters, token_name: token}
+            parameters = {**parameters, asked: token}
 
 
 def _may_repeat(operation: str, error: Exception) -> bool:

@@ -10,6 +10,7 @@ from deploy.aws.calls import Calls
 from deploy.aws.capacity import CapacityResources
 from deploy.aws.ecs import EcsResources
 from deploy.aws.groups import staying
+from deploy.aws.routing import RoutingResources
 from deploy.aws.scaling import ScalingResources
 from deploy.model import Image, ResourceRef
 from deploy.normalise import merged, normalise
@@ -30,6 +31,7 @@ class AwsCloud:
         self.ecs = EcsResources(calls, cluster)
         self.capacity = CapacityResources(calls, cluster)
         self.scaling = ScalingResources(calls, cluster)
+        self.routing = RoutingResources(calls)
 
     def scope(self) -> Scope:
         return Scope(str(self.calls("sts", "GetCallerIdentity")["Account"]), self.calls.region)
@@ -48,6 +50,8 @@ class AwsCloud:
             T.SCALABLE_TARGET: lambda: self.scaling.read_target(ref.name),
             T.SCALING_POLICY: lambda: self.scaling.read_policy(ref),
             T.SCHEDULED_ACTION: lambda: self.scaling.read_schedule(ref),
+            T.TARGET_GROUP: lambda: self.routing.read_group(ref.name),
+            T.LISTENER_RULE: lambda: self.routing.read_rule(ref),
         }
         return readers[ref.type]()
 
@@ -67,6 +71,10 @@ class AwsCloud:
                 return self.ecs.resolve_definition(resource)
             case T.SERVICE:
                 return self._service(ref, request)
+            case T.TARGET_GROUP:
+                return self.routing.resolve_group(resource)
+            case T.LISTENER_RULE:
+                return self.routing.resolve_rule(ref, request)
             case T.SCALING_POLICY:
                 return self.scaling.resolve_policy(ref, request)
         identifying = {"ServiceNamespace", "ResourceId", "ScalableDimension", "ScheduledActionName"}
@@ -77,6 +85,8 @@ class AwsCloud:
         """Laid over the live one, so that settings the bundle does not name are kept."""
         wanted = {k: v for k, v in request.items() if k not in {"cluster", "service"}}
         live = self.ecs.read_service(ref.name) or {}
+        if "loadBalancers" in wanted:  # attached beside the present ones: taking one away would lose its requests
+            wanted["loadBalancers"] = [*live.get("loadBalancers", []), *wanted["loadBalancers"]]
         return {k: v for k, v in normalise(T.SERVICE, merged(live, wanted)).items() if k in wanted}
 
     def write(self, ref: ResourceRef, after: Image, live: Image | None) -> Mapping[str, Any]:
@@ -90,6 +100,8 @@ class AwsCloud:
             T.SCALABLE_TARGET: lambda: self.scaling.write_target(ref, after, live),
             T.SCALING_POLICY: lambda: self.scaling.write_policy(ref, after, live),
             T.SCHEDULED_ACTION: lambda: self.scaling.write_schedule(ref, after),
+            T.TARGET_GROUP: lambda: self.routing.write_group(ref, after, live),
+            T.LISTENER_RULE: lambda: self.routing.write_rule(ref, after, live),
         }
         return writers[ref.type]()
 
@@ -102,6 +114,8 @@ class AwsCloud:
             T.SCALABLE_TARGET: lambda: self.scaling.delete_target(ref),
             T.SCALING_POLICY: lambda: self.scaling.delete_policy(ref, live),
             T.SCHEDULED_ACTION: lambda: self.scaling.delete_schedule(ref),
+            T.TARGET_GROUP: lambda: self.routing.delete_group(live),
+            T.LISTENER_RULE: lambda: self.routing.delete_rule(live),
         }
         removers[ref.type]()
 
@@ -128,6 +142,9 @@ class AwsCloud:
 
     def set_instance_status(self, arns: Sequence[str], status: str) -> None:
         self.ecs.set_instance_status(arns, status)
+
+    def healthy_targets(self, target_group_arn: str) -> int:
+        return self.routing.healthy(target_group_arn)
 
     def members(self, group: str, capacity_provider: str) -> Sequence[Member]:
         told = self.capacity.describe_group(group) or {}

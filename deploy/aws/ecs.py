@@ -26,9 +26,10 @@ SERVICE_FIELDS = (
     "capacityProviderStrategy",
     "placementStrategy",
     "deploymentConfiguration",
+    "loadBalancers",
     "desiredCount",
 )
-RAW_FIELDS = ("capacityProviderStrategy", "placementStrategy")
+RAW_FIELDS = ("capacityProviderStrategy", "placementStrategy", "loadBalancers")
 """Kept as AWS told them under "$raw", so that a rollback writes them back to the letter."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.emit.aws import Request, request_problems, requests_from_config, write_requests
+from deploy.emit.aws import Request, read_requests, request_problems, requests_from_config, write_requests
 from deploy.emit.bundle import NotSupported, config_from_plan
 from deploy.emit.cloudformation import read_template, template, write_template
 from deploy.emit.terraform import contract_values, main_tf, read_main_tf, write_terraform
@@ -14,6 +14,7 @@ __all__ = [
     "contract_values",
     "main_tf",
     "read_main_tf",
+    "read_requests",
     "read_template",
     "request_problems",
     "requests_from_config",

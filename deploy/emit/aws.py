@@ -7,6 +7,7 @@ The documents are what `aws <service> <command> --cli-input-json` takes, except 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,15 +29,34 @@ class Request:
 
 
 def requests_from_config(config: ConfigDocument) -> tuple[Request, ...]:
-    """One call for each resource, in dependency order: capacity, services and their scaling, retirement."""
-    return tuple(_request(resource) for resource in config.resources)
+    """The calls for each resource, in dependency order: capacity, services and their scaling, retirement."""
+    return tuple(request for resource in config.resources for request in _requests(resource))
 
 
-def _request(resource: Resource) -> Request:
+def _requests(resource: Resource) -> list[Request]:
     service, create, update = CALLS[resource.type]
     exists = resource.present and not _is_copied(resource.request)
     operation = update if exists or not resource.present else create
-    return Request(resource.id, service, operation, resource.request)
+    if resource.type is ResourceType.LISTENER_RULE and not resource.present:
+        operation = "DeleteRule"
+    request = dict(resource.request)
+    attributes = request.pop("Attributes", None)
+    found = [Request(resource.id, service, operation, request)]
+    if attributes is not None:  # a target group's attributes have a call of their own
+        own = {"TargetGroupArn": {"$ref": f"{resource.id}#TargetGroupArn"}, "Attributes": attributes}
+        found.append(Request(resource.id, service, "ModifyTargetGroupAttributes", own))
+    return found
+
+
+def read_requests(requests: Iterable[Request]) -> dict[str, dict[str, Any]]:
+    """Resource id to request, put together again from `requests_from_config`'s output."""
+    found: dict[str, dict[str, Any]] = {}
+    for request in requests:
+        if request.operation == "ModifyTargetGroupAttributes":
+            found[request.resource_id]["Attributes"] = request.parameters["Attributes"]
+        else:
+            found[request.resource_id] = dict(request.parameters)
+    return found
 
 
 CALLS: dict[ResourceType, tuple[str, str, str]] = {
@@ -49,6 +69,8 @@ CALLS: dict[ResourceType, tuple[str, str, str]] = {
     ResourceType.SCALABLE_TARGET: ("application-autoscaling", "RegisterScalableTarget", "RegisterScalableTarget"),
     ResourceType.SCALING_POLICY: ("application-autoscaling", "PutScalingPolicy", "PutScalingPolicy"),
     ResourceType.SCHEDULED_ACTION: ("application-autoscaling", "PutScheduledAction", "PutScheduledAction"),
+    ResourceType.TARGET_GROUP: ("elbv2", "CreateTargetGroup", "ModifyTargetGroup"),
+    ResourceType.LISTENER_RULE: ("elbv2", "CreateRule", "ModifyRule"),
 }
 """Resource type to (service, call that creates, call that updates)."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deploy.emit.routing import attachments, routing_resources, target_group_id
 from planner.documents import ConfigDocument, PlanDocument, Resource, digest
 from planner.documents.config import ResourceType
 from planner.documents.plan import CostLinePlan, FleetPlan, RetiredProvider, ServicePlan
@@ -15,9 +16,12 @@ DIMENSION = "ecs:service:DesiredCount"
 
 def config_from_plan(plan: PlanDocument) -> ConfigDocument:
     """Every resource the plan asks for, in the order in which they depend on each other."""
+    groups, rules = routing_resources(plan)
     resources = [
         *_fleet(plan),
+        *groups,
         *(r for service in plan.services for r in _service(plan, service)),
+        *rules,
         *(_retired(plan, provider) for provider in plan.retired),
     ]
     return ConfigDocument(
@@ -241,6 +245,8 @@ def _ecs_service(plan: PlanDocument, service: ServicePlan, definition: str) -> R
             {"type": rule.type, "field": rule.field} if rule.field else {"type": rule.type}
             for rule in service.placement
         ]
+    if service.load_balancers:
+        request["loadBalancers"] = attachments(service)
     return Resource(
         id=_id(ResourceType.SERVICE, service.service),
         type=ResourceType.SERVICE,
@@ -253,6 +259,7 @@ def _ecs_service(plan: PlanDocument, service: ServicePlan, definition: str) -> R
                 for item in service.capacity_providers
                 if item.capacity_provider in known
             ),
+            *sorted({target_group_id(item.target_group) for item in service.load_balancers}),
         ),
         headroom_before=_headroom(plan, service, service.tasks_before * service.task_before.cpu_units),
         headroom_after=_headroom(plan, service, service.tasks_peak * service.task.cpu_units),

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy.emit.fields import KINDS, MISSING, get, items, put, recipe, replaces_in_place
+from deploy.emit.fields import KINDS, MISSING, get, items, put, recipe, reference, replaces_in_place
+from deploy.emit.routing import own_arn, replaced, with_content
 from deploy.emit.terraform import family_of
 from planner.documents import ConfigDocument, Resource
 from planner.documents.canonical import write
@@ -31,7 +32,8 @@ def template(config: ConfigDocument) -> dict[str, Any]:
     resources: dict[str, Any] = {}
     scheduled = [r for r in config.resources if r.type is T.SCHEDULED_ACTION]
     for resource in config.resources:
-        if resource.type is not T.SCHEDULED_ACTION:
+        gone = resource.type is T.LISTENER_RULE and not resource.present
+        if resource.type is not T.SCHEDULED_ACTION and not gone:
             resources[logical_id(resource.id)] = _resource(resource, parameters, scheduled)
     found: dict[str, Any] = {
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -125,11 +127,46 @@ def _complete(
             put(properties, "AutoScalingGroupProvider.AutoScalingGroupArn", {"Ref": logical_id(group)})
     elif resource.type is T.CLUSTER_CAPACITY_PROVIDERS:
         _cluster(resource, properties, parameters, told)
+    elif resource.type in {T.TARGET_GROUP, T.LISTENER_RULE}:
+        _routing(resource, properties, parameters, name)
     elif resource.type is T.SCALING_POLICY:
         for identity in ("ServiceNamespace", "ResourceId", "ScalableDimension"):
             told[identity] = properties.pop(identity)
         target = next(n for n in resource.depends_on if n.startswith(f"{T.SCALABLE_TARGET}/"))
         properties["ScalingTargetId"] = {"Ref": logical_id(target)}
+
+
+def _routing(resource: Resource, properties: dict[str, Any], parameters: dict[str, Any], name: str) -> None:
+    if resource.type is T.LISTENER_RULE:
+        balancer, _, priority = resource.name.rpartition("/")
+        properties["Priority"] = int(priority)
+        properties["ListenerArn"] = _parameter(parameters, f"Listener{name}", "String", f"Listener {balancer}")
+        for field in ("Conditions", "Actions"):
+            properties[field] = replaced(resource.request[field], _value)
+        return
+    properties["Name"] = resource.name
+    if "Attributes" in resource.request:
+        properties["TargetGroupAttributes"] = resource.request["Attributes"]
+    for field, kind in (
+        ("VpcId", "AWS::EC2::VPC::Id"),
+        ("Port", "Number"),
+        ("Protocol", "String"),
+        ("TargetType", "String"),
+    ):
+        about = f"{field} of target group {resource.name}"
+        properties[field] = _parameter(parameters, f"{field}{name}", kind, about)
+
+
+def _read_routing(
+    kind: ResourceType, properties: Mapping[str, Any], by_logical: Mapping[str, str]
+) -> dict[str, Any]:
+    if kind is T.LISTENER_RULE:
+        return {
+            field: replaced(properties[field], lambda value: _read_value(value, by_logical))
+            for field in ("Conditions", "Actions")
+        }
+    attributes = properties.get("TargetGroupAttributes")
+    return {} if attributes is None else {"Attributes": attributes}
 
 
 def _launch_template(resource: Resource, properties: dict[str, Any], parameters: dict[str, Any]) -> None:
@@ -194,11 +231,14 @@ def _request(block: Mapping[str, Any], by_logical: Mapping[str, str]) -> dict[st
         if value is MISSING:
             continue
         if field.item:
-            put(request, field.aws, items(field, value, 2, True, lambda v: v))
+            put(request, field.aws, items(field, value, 2, True, lambda v: _read_value(v, by_logical)))
             continue
         read = _read_value(value, by_logical)
         if read is not MISSING:
             put(request, field.aws, int(read) if field.text_in_cloudformation else read)
+    if kind in {T.TARGET_GROUP, T.LISTENER_RULE}:
+        own = own_arn(str(told["Id"]), told["Recipe"])
+        request = with_content(request, own, _read_routing(kind, properties, by_logical))
     if kind is T.CAPACITY_PROVIDER and "autoScalingGroupProvider.$base" not in told["Recipe"]:
         request["autoScalingGroupProvider"].pop("autoScalingGroupArn", None)
     if kind is T.CLUSTER_CAPACITY_PROVIDERS:
@@ -225,9 +265,7 @@ def _read_value(value: Any, by_logical: Mapping[str, str]) -> Any:
     resource_id = by_logical.get(value["Ref"])
     if resource_id is None:
         return MISSING
-    kind = ResourceType(resource_id.partition("/")[0])
-    field = "taskDefinitionArn" if kind is T.TASK_DEFINITION else "AutoScalingGroupARN"
-    return {"$ref": f"{resource_id}#{field}"}
+    return reference(resource_id)
 
 
 def write_template(config: ConfigDocument, folder: Path) -> list[Path]:

@@ -36,6 +36,11 @@ STRATEGY_ITEM = (
     ("weight", "weight", "Weight"),
     ("base", "base", "Base"),
 )
+ATTACHMENT_ITEM = (
+    ("targetGroupArn", "target_group_arn", "TargetGroupArn"),
+    ("containerName", "container_name", "ContainerName"),
+    ("containerPort", "container_port", "ContainerPort"),
+)
 PLACEMENT_ITEM = (("type", "type", "Type"), ("field", "field", "Field"))
 SCALABLE = (
     Field("ServiceNamespace", "service_namespace", "ServiceNamespace"),
@@ -50,7 +55,7 @@ PROVIDER = "autoScalingGroupProvider"
 PROVIDER_TF = "auto_scaling_group_provider"
 DEPLOYMENT = "deploymentConfiguration"
 
-KINDS: Mapping[ResourceType, Kind] = {
+KINDS: dict[ResourceType, Kind] = {
     ResourceType.LAUNCH_TEMPLATE: Kind(
         "aws_launch_template",
         "AWS::EC2::LaunchTemplate",
@@ -148,6 +153,7 @@ KINDS: Mapping[ResourceType, Kind] = {
                 item=STRATEGY_ITEM,
             ),
             Field("placementStrategy", "ordered_placement_strategy", "PlacementStrategies", item=PLACEMENT_ITEM),
+            Field("loadBalancers", "load_balancer", "LoadBalancers", item=ATTACHMENT_ITEM),
         ),
     ),
     ResourceType.SCALABLE_TARGET: Kind(
@@ -204,6 +210,27 @@ KINDS: Mapping[ResourceType, Kind] = {
     ),
 }
 
+KINDS |= {
+    ResourceType.TARGET_GROUP: Kind(
+        "aws_lb_target_group",
+        "AWS::ElasticLoadBalancingV2::TargetGroup",
+        (
+            Field("Name", "name", "Name"),
+            Field("HealthCheckPath", "health_check.path", "HealthCheckPath"),
+            Field("HealthCheckIntervalSeconds", "health_check.interval", "HealthCheckIntervalSeconds"),
+            Field("HealthCheckTimeoutSeconds", "health_check.timeout", "HealthCheckTimeoutSeconds"),
+            Field("HealthyThresholdCount", "health_check.healthy_threshold", "HealthyThresholdCount"),
+            Field("UnhealthyThresholdCount", "health_check.unhealthy_threshold", "UnhealthyThresholdCount"),
+            Field("Matcher.HttpCode", "health_check.matcher", "Matcher.HttpCode"),
+        ),
+    ),
+    ResourceType.LISTENER_RULE: Kind(
+        "aws_lb_listener_rule",
+        "AWS::ElasticLoadBalancingV2::ListenerRule",
+        (Field("Priority", "priority", "Priority"),),
+    ),
+}
+
 MISSING: Any = object()
 
 
@@ -234,6 +261,19 @@ def put(tree: dict[str, Any], path: str, value: Any, blocks: bool = False) -> No
         below = tree.setdefault(part, [{}] if blocks else {})
         tree = below[0] if blocks else below
     tree[last] = value
+
+
+REFERENCED = {
+    ResourceType.TASK_DEFINITION: "taskDefinitionArn",
+    ResourceType.AUTO_SCALING_GROUP: "AutoScalingGroupARN",
+    ResourceType.TARGET_GROUP: "TargetGroupArn",
+}
+"""The field by which other resources refer to one of the kind."""
+
+
+def reference(resource_id: str) -> dict[str, str]:
+    """The bundle's marker for a value that is known once the resource has been made."""
+    return {"$ref": f"{resource_id}#{REFERENCED[ResourceType(resource_id.partition('/')[0])]}"}
 
 
 def recipe(request: Mapping[str, Any]) -> dict[str, Any]:

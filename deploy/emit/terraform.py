@@ -9,11 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy.emit.fields import KINDS, MISSING, get, items, put, recipe, replaces_in_place
+from deploy.emit.fields import KINDS, MISSING, get, items, put, recipe, reference, replaces_in_place
+from deploy.emit.routing import (
+    attribute_arguments,
+    own_arn,
+    read_attribute_arguments,
+    read_rule_blocks,
+    rule_blocks,
+    with_content,
+)
 from planner.documents import ConfigDocument, Resource
 from planner.documents.canonical import write
 from planner.documents.config import ResourceType
@@ -22,6 +30,7 @@ T = ResourceType
 REFERENCES = {
     "taskDefinitionArn": "arn",
     "AutoScalingGroupARN": "arn",
+    "TargetGroupArn": "arn",
 }
 """Field of a reference in the bundle to the attribute that Terraform knows it by."""
 
@@ -55,6 +64,8 @@ def main_tf(config: ConfigDocument) -> dict[str, Any]:
     variables: dict[str, Any] = {}
     resources: dict[str, dict[str, Any]] = {}
     for resource in config.resources:
+        if resource.type is T.LISTENER_RULE and not resource.present:
+            continue  # what is not in the configuration is gone
         kind = KINDS[resource.type]
         resources.setdefault(kind.terraform, {})[label(resource.id)] = _block(resource, variables)
     document: dict[str, Any] = {
@@ -127,8 +138,30 @@ def _complete(resource: Resource, block: dict[str, Any], variables: dict[str, An
         )
         new = [p for p in resource.request["capacityProviders"] if isinstance(p, str)]
         block["capacity_providers"] = f"${{concat({kept[2:-1]}, jsondecode({json.dumps(json.dumps(new))}))}}"
+    elif resource.type in {T.TARGET_GROUP, T.LISTENER_RULE}:
+        _routing(resource, block, variables, name)
     elif resource.type is T.SERVICE:
         block["lifecycle"] = [{"ignore_changes": ["desired_count"]}]
+
+
+def _routing(resource: Resource, block: dict[str, Any], variables: dict[str, Any], name: str) -> None:
+    if resource.type is T.LISTENER_RULE:
+        balancer, _, priority = resource.name.rpartition("/")
+        block["priority"] = int(priority)
+        block["listener_arn"] = _variable(variables, f"listener_{name}", "string", f"listener {balancer}")
+        block |= rule_blocks(resource.request, _value)
+        return
+    block["name"] = escaped(resource.name)
+    block |= attribute_arguments(resource.request)
+    for argument, kind, about in (
+        ("vpc_id", "string", "VPC"),
+        ("port", "number", "port"),
+        ("protocol", "string", "protocol"),
+        ("target_type", "string", "target type: ip or instance"),
+    ):
+        block[argument] = _variable(
+            variables, f"{argument}_{name}", kind, f"{about} of target group {resource.name}"
+        )
 
 
 def family_of(resource: Resource) -> str:
@@ -163,6 +196,9 @@ def _request(block: Mapping[str, Any], by_address: Mapping[str, str]) -> dict[st
         read = _read_value(value, by_address)
         if read is not MISSING:
             put(request, field.aws, read)
+    if kind in {T.TARGET_GROUP, T.LISTENER_RULE}:
+        own = own_arn(str(told["id"]), told)
+        request = with_content(request, own, _read_routing(kind, block, lambda v: _read_value(v, by_address)))
     if kind is T.AUTO_SCALING_GROUP and "${var." in json.dumps(block.get("launch_template")):
         request.pop("LaunchTemplate", None)
     if kind is T.CAPACITY_PROVIDER and "autoScalingGroupProvider.$base" not in told:
@@ -183,10 +219,12 @@ def _read_value(value: Any, by_address: Mapping[str, str]) -> Any:
         return unescaped(value)
     if match.group(2) is None:
         return MISSING
-    resource_id = by_address[match.group(2)]
-    kind = ResourceType(resource_id.partition("/")[0])
-    field = "taskDefinitionArn" if kind is T.TASK_DEFINITION else "AutoScalingGroupARN"
-    return {"$ref": f"{resource_id}#{field}"}
+    return reference(by_address[match.group(2)])
+
+
+def _read_routing(kind: ResourceType, block: Mapping[str, Any], read: Callable[[Any], Any]) -> dict[str, Any]:
+    """What the table of fields does not say."""
+    return read_rule_blocks(block, read) if kind is T.LISTENER_RULE else read_attribute_arguments(block)
 
 
 def _read_cluster(resource_id: str, block: Mapping[str, Any]) -> dict[str, Any]:

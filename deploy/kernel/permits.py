@@ -144,10 +144,18 @@ def step_refusal(
         return f"a step on {ref.id} does not call it"
     if name == TERMINATE and parameters.get("InstanceId") not in authorisation.names:
         return f"instance {parameters.get('InstanceId')} is not one of the step's group"
+    if call[0] == "elbv2" and (arn := _routing_arn(parameters)) and arn not in authorisation.names:
+        return f"{arn} is not the step's own"
     mine = announced.after if announced is not None and announced.resource_id == ref.id else {}
     return (
         _names_another(run, ref, name, parameters) or _adds(name, mine, parameters) or _differs(mine, parameters)
     )
+
+
+def _routing_arn(parameters: Mapping[str, Any]) -> str | None:
+    """The ARN by which a call names a target group, a rule, or the listener of a new rule."""
+    found = [parameters[name] for name in ("TargetGroupArn", "RuleArn", "ListenerArn") if name in parameters]
+    return str(found[0]) if found else None
 
 
 def _names_another(run: Run, ref: ResourceRef, name: str, parameters: Mapping[str, Any]) -> str | None:
@@ -165,6 +173,8 @@ def _identity(run: Run, ref: ResourceRef, name: str) -> dict[str, str]:
         return {"cluster": run.cluster}
     if name == TERMINATE:
         return {}  # names no group: the step's own instances are compared instead
+    if name == "elbv2:CreateTargetGroup":
+        return {"Name": ref.name}
     if name == "ecs:PutClusterCapacityProviders":
         return {"cluster": ref.name}
     if name == "ecs:DeleteCapacityProvider":

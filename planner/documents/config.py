@@ -23,6 +23,8 @@ class ResourceType(StrEnum):
     SCALABLE_TARGET = "scalable-target"
     SCALING_POLICY = "scaling-policy"
     SCHEDULED_ACTION = "scheduled-action"
+    TARGET_GROUP = "target-group"
+    LISTENER_RULE = "listener-rule"
 
 
 class Resource(Strict):

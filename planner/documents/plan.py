@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from planner.documents import canonical
 from planner.documents.canonical import DocumentError, Strict
+from planner.documents.routing import AttachmentPlan, RulePlan, TargetGroupPlan
 from planner.model import Architecture
 from planner.units import HOURS_PER_WEEK
 
@@ -70,6 +71,28 @@ class TaskSize(Strict):
     memory_mib: Count
 
 
+class BackTest(Strict):
+    """Day-ahead forecasts in quarter hours, made from past moments and scored on what they had not seen.
+
+    Capacity is what holds p99 at the utilisation objective, and beside it what holds the highest quarter hour
+    of the two weeks before, all the time; both are priced at the plan's price of a vCPU.
+    """
+
+    forecasts: Count
+    steps: Count = Field(description="Quarter hours that were forecast and measured")
+    pinball_ratio_p50: Quantity | None = Field(default=None, description="Loss over that of the seasonal naive")
+    pinball_ratio_p90: Quantity | None = None
+    pinball_ratio_p99: Quantity | None = None
+    coverage_p90: ShareOf
+    coverage_p99: ShareOf
+    missed_minutes: Quantity = Field(description="Minutes above p99: capacity would have been short")
+    vcpu_hours: Quantity
+    usd: Money | None = None
+    peak_missed_minutes: Quantity
+    peak_vcpu_hours: Quantity
+    peak_usd: Money | None = None
+
+
 class ServiceDemand(Strict):
     """CPU needed by one service; vCPU, per minute, judged on data it has not seen where that was possible."""
 
@@ -79,16 +102,20 @@ class ServiceDemand(Strict):
     p99_vcpu: Quantity
     peak_vcpu: Quantity
     memory_peak_mib_per_task: Quantity | None = None
+    p50_vcpu_by_hour_of_week: tuple[Quantity, ...] = Field(default=(), description="Of the coming week, as p99")
+    p90_vcpu_by_hour_of_week: tuple[Quantity, ...] = Field(default=(), description="Of the coming week, as p99")
     p99_vcpu_by_hour_of_week: tuple[Quantity, ...] = Field(description="168 values from Monday 00:00 local time")
     observed_minutes: Count
     censored_minutes: Count = Field(description="Minutes in which usage sat at its limit: a lower bound")
-    coverage_p99: ShareOf | None = Field(default=None, description="Back-test: share of later minutes under p99")
+    coverage_p99: ShareOf | None = Field(default=None, description="Back-test: share of later steps under p99")
+    back_test: BackTest | None = Field(default=None, description="None where the history is too short for one")
     model: str
     warnings: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _whole_week(self) -> ServiceDemand:
-        _check_week("p99_vcpu_by_hour_of_week", self.p99_vcpu_by_hour_of_week)
+        for name in ("p50_vcpu_by_hour_of_week", "p90_vcpu_by_hour_of_week", "p99_vcpu_by_hour_of_week"):
+            _check_week(name, getattr(self, name))
         return self
 
 
@@ -162,6 +189,9 @@ class ServicePlan(Strict):
     )
     routes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    load_balancers: tuple[AttachmentPlan, ...] = Field(
+        default=(), description="Target groups that the service is attached to beside its present ones"
+    )
 
     @model_validator(mode="after")
     def _whole_week(self) -> ServicePlan:
@@ -269,6 +299,7 @@ class PlanDocument(Strict):
     inputs: tuple[Input, ...]
     price_book: PriceBookUsed
     demand: tuple[ServiceDemand, ...]
+    back_test: BackTest | None = Field(default=None, description="Of all services together")
     services: tuple[ServicePlan, ...]
     fleet: tuple[FleetPlan, ...]
     retired: tuple[RetiredProvider, ...] = ()
@@ -277,11 +308,24 @@ class PlanDocument(Strict):
     candidates: tuple[Candidate, ...]
     excluded: tuple[Excluded, ...] = ()
     warnings: tuple[str, ...] = ()
+    target_groups: tuple[TargetGroupPlan, ...] = Field(default=(), description="Target groups that the plan sets")
+    rules: tuple[RulePlan, ...] = Field(default=(), description="Listener rules that the plan sets")
 
     @model_validator(mode="after")
     def _consistent(self) -> PlanDocument:
         problems = _repeated("services", [s.service for s in self.services])
         problems += _repeated("fleet", [f.capacity_provider for f in self.fleet])
+        problems += _repeated("target_groups", [g.name for g in self.target_groups])
+        problems += _repeated("rules", [r.name for r in self.rules])
+        groups = {g.name for g in self.target_groups}
+        problems += [
+            f"{where} names target group {name}, which target_groups does not have"
+            for where, name in [
+                *((f"rules.{r.name}", target.target_group) for r in self.rules for target in r.forward),
+                *((f"services.{s.service}", a.target_group) for s in self.services for a in s.load_balancers),
+            ]
+            if name not in groups
+        ]
         known = {f.capacity_provider for f in self.fleet} | {"FARGATE", "FARGATE_SPOT"}
         problems += [
             f"services.{s.service} names capacity provider {item.capacity_provider}, which the fleet does not have"

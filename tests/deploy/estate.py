@@ -261,6 +261,62 @@ def scope() -> Scope:
     return Scope(account_id=ACCOUNT, region=REGION, cluster=CLUSTER)
 
 
+def in_place(instance_type: str = "m5.large", size: int = 6) -> PlanDocument:
+    """The group `old` of four m5.xlarge becomes one of six m5.large; nothing else changes but the scaling."""
+    data: dict[str, Any] = plan_for(("web",)).model_dump(mode="json")
+    line = data["fleet"][0] | {
+        "capacity_provider": "old",
+        "auto_scaling_group": "old",
+        "like": None,
+        "exists": True,
+        "instance_type": instance_type,
+        "replaces_type": "m5.xlarge",
+        "desired_size": size,
+    }
+    service = data["services"][0] | {
+        "task": {"cpu_units": 1024, "memory_mib": 2048},
+        "capacity_providers": [{"capacity_provider": "old", "weight": 1, "base": 0}],
+    }
+    return PlanDocument.model_validate(data | {"fleet": [line], "retired": [], "services": [service]})
+
+
+def routed_plan() -> PlanDocument:
+    """`web` is attached to a second target group, which gets a tenth of the requests for /api."""
+    data = plan_for(("web",)).model_dump(mode="json")
+    data["services"][0]["load_balancers"] = [
+        {"target_group": "web-next", "container": "web", "container_port": 8080}
+    ]
+    data["target_groups"] = [
+        {
+            "name": "web",
+            "deregistration_delay_s": 30,
+            "health_check": {"path": "/ready", "interval_s": 10, "healthy_threshold": 2},
+        },
+        {"name": "web-next", "exists": False, "like": "web", "slow_start_s": 60},
+    ]
+    data["rules"] = [
+        {
+            "load_balancer": "public",
+            "port": 80,
+            "priority": 10,
+            "conditions": [
+                {"field": "path-pattern", "values": ["/api/*", "/api"]},
+                {"field": "host-header", "values": ["www.example.gov.uk"]},
+            ],
+            "forward": [{"target_group": "web", "weight": 9}, {"target_group": "web-next", "weight": 1}],
+        },
+        {
+            "load_balancer": "public",
+            "port": 80,
+            "priority": 20,
+            "exists": False,
+            "conditions": [{"field": "http-header", "header": "X-Preview", "values": ["yes"]}],
+            "forward": [{"target_group": "web-next"}],
+        },
+    ]
+    return PlanDocument.model_validate(data)
+
+
 # Approvers
 
 
@@ -280,3 +336,35 @@ def person(folder: Path, name: str = "Maria Approver") -> Person:
 
 
 EIGHT_HOURS = timedelta(hours=8)
+
+
+# Requests
+
+
+def add_balancer(sandbox: Sandbox, service: str = "web") -> None:
+    """An Application Load Balancer `public` with a rule for /api that forwards to the service's target group."""
+    elb, ecs = sandbox.client("elbv2"), sandbox.client("ecs")
+    subnets = sandbox.client("ec2").describe_subnets()["Subnets"]
+    own = [s for s in subnets if s["CidrBlock"].startswith("10.0.")]
+    balancer = elb.create_load_balancer(Name="public", Subnets=[s["SubnetId"] for s in own])["LoadBalancers"][0]
+    group = elb.create_target_group(
+        Name=service, Protocol="HTTP", Port=8080, VpcId=own[0]["VpcId"], TargetType="instance", HealthCheckPath="/"
+    )["TargetGroups"][0]["TargetGroupArn"]
+    listener = elb.create_listener(
+        LoadBalancerArn=balancer["LoadBalancerArn"],
+        Protocol="HTTP",
+        Port=80,
+        DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}],
+    )["Listeners"][0]["ListenerArn"]
+    elb.create_rule(
+        ListenerArn=listener,
+        Priority=10,
+        Conditions=[{"Field": "path-pattern", "Values": ["/api/*"]}],
+        Actions=[{"Type": "forward", "TargetGroupArn": group}],
+    )
+    ecs.update_service(
+        cluster=CLUSTER,
+        service=service,
+        loadBalancers=[{"targetGroupArn": group, "containerName": service, "containerPort": 8080}],
+    )
+    sandbox.advance(600)

@@ -24,7 +24,7 @@ from deploy.rollback import rollback
 from deploy.sandbox import Sandbox
 from deploy.verbs import check_bundle
 from deploy.verify import verify
-from planner.documents import ConfigDocument, PlanDocument
+from planner.documents import ConfigDocument
 from tests.deploy import estate, small
 from tests.deploy.fakes import FakeCloud, Killed, lose_answer_at
 
@@ -141,7 +141,7 @@ def replacing() -> tuple[ConfigDocument, FakeCloud]:
         **(fake.state["auto-scaling-group/old"] or {}),
         "LaunchTemplate": {"LaunchTemplateName": "old", "Version": "$Latest"},
     }
-    config = config_from_plan(in_place())
+    config = config_from_plan(estate.in_place())
     group = next(r for r in config.resources if r.id == "auto-scaling-group/old")
     provider = next(r for r in config.resources if r.id == "capacity-provider/old")
     group = group.model_copy(update={"depends_on": ()})
@@ -215,25 +215,6 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def in_place(instance_type: str = "m5.large", size: int = 6) -> PlanDocument:
-    """The group `old` of four m5.xlarge becomes one of six m5.large; nothing else changes but the scaling."""
-    data: dict[str, Any] = estate.plan_for(("web",)).model_dump(mode="json")
-    line = data["fleet"][0] | {
-        "capacity_provider": "old",
-        "auto_scaling_group": "old",
-        "like": None,
-        "exists": True,
-        "instance_type": instance_type,
-        "replaces_type": "m5.xlarge",
-        "desired_size": size,
-    }
-    service = data["services"][0] | {
-        "task": {"cpu_units": 1024, "memory_mib": 2048},
-        "capacity_providers": [{"capacity_provider": "old", "weight": 1, "base": 0}],
-    }
-    return PlanDocument.model_validate(data | {"fleet": [line], "retired": [], "services": [service]})
-
-
 def run(config: ConfigDocument, sandbox: Sandbox, folder: Path) -> Outcome:
     world, maria = estate.world_of(sandbox, folder), estate.person(folder)
     observation = observe(config, world.cloud)
@@ -274,7 +255,7 @@ def running(sandbox: Sandbox) -> int:
 
 def test_a_group_changes_its_instance_type_in_waves_and_goes_back(sandbox: Sandbox, tmp_path: Path) -> None:
     before = group(sandbox)
-    config = config_from_plan(in_place())
+    config = config_from_plan(estate.in_place())
     world = estate.world_of(sandbox, tmp_path)
     observation = observe(config, world.cloud)
     assert observation.problems == ()

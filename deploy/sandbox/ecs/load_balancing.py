@@ -21,6 +21,22 @@ def target_group(ecs: Ecs, arn: str) -> Any:
     return backend(ecs).target_groups.get(arn)
 
 
+def has_balancer(ecs: Ecs, arn: str) -> bool:
+    """Whether a listener or one of its rules forwards to the target group, with whatever weight."""
+    return any(
+        arn in _forwarded(action)
+        for balancer in backend(ecs).load_balancers.values()
+        for listener in balancer.listeners.values()
+        for actions in (listener.default_actions, *(rule.actions for rule in listener.rules.values()))
+        for action in actions
+    )
+
+
+def _forwarded(action: Any) -> list[str]:
+    groups = (action.data.get("ForwardConfig") or {}).get("TargetGroups", [])
+    return [action.data.get("TargetGroupArn", ""), *(group["TargetGroupArn"] for group in groups)]
+
+
 class TargetsByPort(dict[str, Document]):
     """moto keys targets by instance alone, so two tasks on one instance would be one target. Here the key
     is "id:port"; a look-up by identifier alone, as moto makes it, finds the first with that identifier."""

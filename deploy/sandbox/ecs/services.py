@@ -147,7 +147,7 @@ class Services:
             group = load_balancing.target_group(self.ecs, arn)
             if group is None:
                 raise invalid(f"The specified target group {arn} does not exist.")
-            if not group.load_balancer_arns:
+            if not load_balancing.has_balancer(self.ecs, arn):
                 raise invalid(
                     f"The target group with targetGroupArn {arn} does not have an associated load balancer."
                 )

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.emit import (
+    Request,
     config_from_plan,
     contract_values,
     main_tf,
     read_main_tf,
+    read_requests,
     read_template,
     request_problems,
     requests_from_config,
@@ -24,7 +26,7 @@ from deploy.emit import (
 from deploy.emit.terraform import escaped, unescaped
 from planner.documents import ConfigDocument, PlanDocument
 from planner.documents.config import ResourceType
-from tests.deploy.estate import plan_for
+from tests.deploy.estate import in_place, plan_for, routed_plan
 
 NASTY = 'we"b\n${env.HOME}%{if}'
 
@@ -41,12 +43,17 @@ def named(name: str, schedule: str = "office") -> PlanDocument:
     return PlanDocument.model_validate(data)
 
 
-def test_the_three_renderings_normalise_to_one_document(tmp_path: Path) -> None:
-    config = config_from_plan(plan_for())
-    files = write_requests(requests_from_config(config), tmp_path)
-    from_requests = [json.loads(path.read_text())["request"] for path in files]
+@pytest.mark.parametrize("plan", [plan_for(), routed_plan(), in_place()], ids=["moved", "routed", "replaced"])
+def test_the_three_renderings_normalise_to_one_document(plan: PlanDocument, tmp_path: Path) -> None:
+    config = config_from_plan(plan)
+    requests = requests_from_config(config)
+    files = [json.loads(path.read_text()) for path in write_requests(requests, tmp_path)]
+    from_files = [
+        Request(request.resource_id, file["service"], file["operation"], file["request"])
+        for request, file in zip(requests, files, strict=True)
+    ]
 
-    assert from_requests == [r.request for r in config.resources]
+    assert read_requests(from_files) == requests_of(config)
     assert read_main_tf(main_tf(config)) == requests_of(config)
     assert read_template(template(config)) == requests_of(config)
 
@@ -111,8 +118,9 @@ def test_the_contract_has_sizes_ranges_thresholds_schedules_and_instance_types()
 
 
 def test_every_request_fits_the_service_model_of_botocore() -> None:
-    for request in requests_from_config(config_from_plan(plan_for())):
-        assert request_problems(request) == []
+    for plan in (plan_for(), routed_plan(), in_place()):
+        for request in requests_from_config(config_from_plan(plan)):
+            assert request_problems(request) == []
 
 
 @pytest.mark.parametrize(
@@ -132,10 +140,10 @@ def test_a_wrong_field_is_named(field: str, value: Any, told: str) -> None:
 def test_the_template_is_clean_for_cfn_lint(tmp_path: Path) -> None:
     from cfnlint.api import ManualArgs, lint
 
-    config = config_from_plan(plan_for())
-    matches = lint(json.dumps(template(config)), config=ManualArgs(regions=[config.scope.region]))
-
-    assert [str(match) for match in matches if match.rule.id[0] in "EW"] == []
+    for plan in (plan_for(), routed_plan(), in_place()):
+        config = config_from_plan(plan)
+        matches = lint(json.dumps(template(config)), config=ManualArgs(regions=[config.scope.region]))
+        assert [str(match) for match in matches if match.rule.id[0] in "EW"] == []
 
 
 def test_the_bundle_has_no_environment_value() -> None:
@@ -150,4 +158,4 @@ def test_emission_is_deterministic() -> None:
 
 
 def test_every_type_of_resource_is_rendered() -> None:
-    assert {r.type for r in config_from_plan(plan_for()).resources} == set(ResourceType)
+    assert {r.type for r in config_from_plan(routed_plan()).resources} == set(ResourceType)
