@@ -74,6 +74,27 @@ def cost_bars(lines: pd.DataFrame) -> go.Figure:
     return figure
 
 
+def cost_over_week(hours: pd.DataFrame) -> go.Figure:
+    """USD by hour of the week, stacked by service. `hours`: service, hour_of_week, usd."""
+    import plotly.graph_objects as go
+
+    figure = _figure(340, yaxis={"title": "USD an hour", "tickformat": "$,.2f", "rangemode": "tozero"})
+    figure.update_layout(legend_traceorder="normal")
+    for index, service in enumerate(hours["service"].drop_duplicates()):
+        rows = hours[hours["service"] == service]
+        colour = GREY if service.startswith("(") else PALETTE[index % len(PALETTE)]
+        figure.add_trace(
+            go.Scatter(
+                x=rows["hour_of_week"], y=rows["usd"], name=label(service), mode="lines", stackgroup="cost",
+                line={"shape": "hv", "width": 0.5, "color": colour},
+                fillpattern={"shape": PATTERNS[index % len(PATTERNS)], "fgopacity": 0.35},
+                hovertemplate="hour %{x} of the week: $%{y:,.3f}<extra>" + label(service) + "</extra>",
+            )
+        )  # fmt: skip
+    figure.update_xaxes(tickvals=[24 * day + 12 for day in range(7)], ticktext=list(DAYS), range=[0, 167])
+    return figure
+
+
 def demand_panels(history: pd.DataFrame, quantiles: pd.DataFrame) -> go.Figure:
     """One small panel a service: observed vCPU with the p99 that the plan uses.
 

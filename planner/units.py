@@ -30,6 +30,8 @@ HOURS_PER_MONTH: Final = 730
 """The month of AWS's own pricing pages: 8,760 hours a year over 12."""
 HOURS_PER_YEAR: Final = 8760
 HOURS_PER_WEEK: Final = 168
+MINUTES_PER_MONTH: Final = 43_800
+"""Of AWS's month of 730 hours."""
 SECONDS_PER_MINUTE: Final = 60
 MINUTES_PER_HOUR: Final = 60
 SECONDS_PER_HOUR: Final = 3600

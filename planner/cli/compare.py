@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from planner import terminal
-from planner.cli.price import CurrencyCode, PricesFolder, Rate, RateDate, check_region, chosen_currency, open_book
+from planner.cli.price import (
+    CurrencyCode,
+    PricesFolder,
+    Rate,
+    RateDate,
+    check_region,
+    chosen_currency,
+    open_book,
+    read_plan,
+)
 
 if TYPE_CHECKING:
     from planner.alternatives import Comparison, Demanded
-    from planner.documents import PlanDocument
     from planner.prices import PriceBook
 
 
@@ -77,7 +85,7 @@ def compare(
         raise terminal.BadInput(f"{kubernetes_packing} is no way to choose nodes: use karpenter or packer.")
     into = chosen_currency(currency, rate, rate_date)
     book = open_book(prices)
-    plan = _plan(source) if source.suffix == ".json" else None
+    plan = read_plan(source) if source.suffix == ".json" else None
     where = region or (plan.scope.region if plan else None)
     if where is None:
         raise terminal.BadInput("A TASKS csv names no Region: pass --region, e.g. --region eu-west-2.")
@@ -123,15 +131,6 @@ def _page(comparison: Comparison, source: Path, region: str, book: PriceBook) ->
     from planner.report import render_comparison
 
     return render_comparison(comparison, f"Platforms for {source.name}", region, str(book.region_date(region)))
-
-
-def _plan(source: Path) -> PlanDocument:
-    from planner.documents import DocumentError, load_plan
-
-    try:
-        return load_plan(source)
-    except (DocumentError, OSError) as error:
-        raise terminal.BadInput(f"{error}") from None
 
 
 def _tasks(source: Path, hours: Path | None) -> Demanded:

@@ -9,7 +9,7 @@ from planner.cost.compute import (
     per_instance_lines,
     split_by_service,
 )
-from planner.cost.export import focus_rows, write_csv, write_focus
+from planner.cost.export import focus_rows, write_csv, write_focus, write_hours
 from planner.cost.lines import (
     IDLE,
     CostLine,
@@ -63,4 +63,5 @@ __all__ = [
     "total",
     "write_csv",
     "write_focus",
+    "write_hours",
 ]

@@ -130,6 +130,22 @@ def write_focus(period: Period, *, account_id: str, region: str) -> str:
     return _csv(FOCUS_COLUMNS, ([row[column] for column in FOCUS_COLUMNS] for row in rows))
 
 
+HOUR_COLUMNS: Final = ("start", "service", "capacity_provider", "kind", "item", "usd", "basis")
+
+
+def write_hours(period: Period) -> str:
+    """One row an hour and line, in USD; they add to the period's cost."""
+    rows = (
+        (
+            _iso(hour.start), line.service or "", line.capacity_provider or "", line.kind.value, line.item,
+            repr(line.usd_per_hour), line.basis,
+        )
+        for hour in period.hours
+        for line in hour.lines
+    )  # fmt: skip
+    return _csv(HOUR_COLUMNS, rows)
+
+
 def as_record(line: CostLine) -> dict[str, str | float | None]:
     """A line for JSON output."""
     return {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import comb
 from typing import Final
 
-from planner.units import HOURS_PER_MONTH, MINUTES_PER_HOUR, UsdPerHour
+from planner.units import MINUTES_PER_MONTH, UsdPerHour
 
 BAND_UPPER: Final = (0.05, 0.10, 0.15, 0.20, 0.30)
 """Share of instances interrupted in a month, the upper end of each Spot Advisor band. The last band is
@@ -49,7 +49,7 @@ class SpotRisk:
     def pool_down(self) -> float:
         """Probability that a pool is down at a moment."""
         monthly = BAND_UPPER[self.interruption_band]
-        down_share: float = (monthly * self.recovery_minutes) / (HOURS_PER_MONTH * MINUTES_PER_HOUR)
+        down_share: float = monthly * self.recovery_minutes / MINUTES_PER_MONTH
         return min(1.0, down_share)
 
 
@@ -65,7 +65,7 @@ def spot_mix(share: float, on_demand: UsdPerHour, spot: UsdPerHour, instances: f
     return SpotMix(
         share,
         UsdPerHour(share * spot + (1 - share) * on_demand),
-        short * HOURS_PER_MONTH * MINUTES_PER_HOUR,
+        short * MINUTES_PER_MONTH,
         share * instances * BAND_UPPER[risk.interruption_band],
     )
 

@@ -13,19 +13,27 @@ from planner import figures
 from planner.decide import Option, frontier
 from planner.documents import PlanDocument, digest
 from planner.frames import PlanTables
+from planner.plan_cost import lines_by_service, plan_lines
 from planner.units import UsdPerHour, gib, usd_per_month, vcpu
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from planner.alternatives import Comparison
+    from planner.purchases import Purchases
 
 TEMPLATE_FOLDER = Path(__file__).resolve().parent
 
 
-def render(plan: PlanDocument, tables: PlanTables, comparison: Comparison | None = None) -> str:
-    """The page as one HTML text that needs no network. Same plan, tables and comparison, same bytes."""
+def render(
+    plan: PlanDocument,
+    tables: PlanTables,
+    comparison: Comparison | None = None,
+    buying: Purchases | None = None,
+) -> str:
+    """The page as one HTML text that needs no network. Same plan, tables and advice, same bytes."""
     from planner.report.alternatives import section
+    from planner.report.buying import sentences
 
     return _page(
         "page.html.j2",
@@ -35,6 +43,7 @@ def render(plan: PlanDocument, tables: PlanTables, comparison: Comparison | None
         pictures=_pictures(plan, tables),
         cleaned=tables.cleaned.to_dict("records"),
         comparison=section(comparison) if comparison else None,
+        buying=sentences(buying) if buying else [],
     )
 
 
@@ -102,6 +111,10 @@ def _pictures(plan: PlanDocument, tables: PlanTables) -> dict[str, str]:
     worst = _service_to_show(plan)
     drawn: dict[str, tuple[Callable[[], go.Figure], str]] = {
         "cost": (lambda: figures.cost_bars(cost_rows(plan)), "Bars of today's and the plan's monthly cost"),
+        "cost-week": (
+            lambda: figures.cost_over_week(cost_week_rows(plan)),
+            "The plan's cost in each hour of the week, stacked by service with the idle part on its own",
+        ),
         "demand": (
             lambda: figures.demand_panels(tables.demand_history, tables.demand_planned),
             "Observed vCPU of every service over the measured days, with the p99 that is planned for",
@@ -156,6 +169,24 @@ def cost_rows(plan: PlanDocument) -> pd.DataFrame:
     ]
     frame = pd.DataFrame(rows, columns=["side", "item", "usd_per_month"])
     return frame.groupby(["side", "item"], sort=False, as_index=False).sum()
+
+
+def cost_week_rows(plan: PlanDocument) -> pd.DataFrame:
+    """The plan's cost by service and hour of the week: service, hour_of_week, usd; the dearest service first,
+    what is nobody's own last."""
+    split = lines_by_service(plan_lines(plan), plan.fleet, plan.services)
+    sums: dict[str, Any] = {}
+    for hourly in split:
+        name = hourly.line.service or "(shared)"
+        sums[name] = sums.get(name, 0.0) + hourly.usd_by_hour
+    ordered = sorted(sums, key=lambda name: (name.startswith("("), -float(sums[name].sum()), name))
+    parts = [
+        pd.DataFrame({"service": name, "hour_of_week": range(len(sums[name])), "usd": sums[name]})
+        for name in ordered
+    ]
+    return (
+        pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["service", "hour_of_week", "usd"])
+    )
 
 
 def candidate_rows(plan: PlanDocument) -> pd.DataFrame:

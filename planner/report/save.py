@@ -12,15 +12,18 @@ from planner.report.page import render
 if TYPE_CHECKING:
     from planner.alternatives import Comparison
     from planner.pipeline import Planned
+    from planner.purchases import Purchases
 
 
-def save(planned: Planned, folder: str | Path, comparison: Comparison | None = None) -> dict[str, str]:
+def save(
+    planned: Planned, folder: str | Path, comparison: Comparison | None = None, buying: Purchases | None = None
+) -> dict[str, str]:
     """Write plan.json, tables/ and report.html into `folder`, and comparison.json where there is one; returns
     their paths and the plan's digest."""
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
     planned.tables.write(out / "tables")
-    page = render(planned.document, planned.tables, comparison)
+    page = render(planned.document, planned.tables, comparison, buying)
     (out / "report.html").write_text(page, encoding="utf-8")
     digest = dump_plan(planned.document, out / "plan.json")
     paths = {"plan": str(out / "plan.json"), "report": str(out / "report.html"), "sha256": digest}

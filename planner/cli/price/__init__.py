@@ -14,6 +14,7 @@ from planner.cli.price.shared import (
     check_region,
     chosen_currency,
     open_book,
+    read_plan,
 )
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "check_region",
     "chosen_currency",
     "open_book",
+    "read_plan",
     "register",
 ]
 

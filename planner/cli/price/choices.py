@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from planner import terminal
-from planner.cli.price.shared import AsJson, PricesFolder, Region, check_region, open_book, refuse
+from planner.cli.price.shared import AsJson, PricesFolder, Region, check_region, open_book, read_plan, refuse
 
 if TYPE_CHECKING:
     from planner.cost.commitment import Commitment, Floats
@@ -82,7 +83,9 @@ def break_even(
 
 
 def commitment(
-    usage: Annotated[Path, typer.Argument(help="CSV of hours: usd_per_hour, or p50[,p90,p99] of a forecast")],
+    usage: Annotated[
+        Path, typer.Argument(help="plan.json, or a CSV of hours: usd_per_hour, or p50[,p90,p99] of a forecast")
+    ],
     discount: Annotated[float | None, typer.Option(min=0, max=0.99, help="Share off on-demand")] = None,
     instance_type: Annotated[
         str | None, typer.Option(help="Take the discount from this type's prices instead")
@@ -99,6 +102,9 @@ def commitment(
     """How much to commit, as a newsvendor problem over hours, with the regret of being wrong."""
     from planner.cost.commitment import commit
 
+    if usage.suffix == ".json":
+        _show_commitment(*_of_plan(usage, years, prices), as_json)
+        return
     if (discount is None) == (instance_type is None):
         raise terminal.BadInput("Pass either --discount, e.g. 0.27, or --instance-type with --region.")
     source = "--discount"
@@ -110,11 +116,26 @@ def commitment(
         found = commit(hours, [discount], scenarios)
     except ValueError as error:
         raise terminal.BadInput(f"{usage.name}: {error}.") from None
-    record = _commitment_record(found, discount, source)
+    _show_commitment(found, [discount], source, as_json)
+
+
+def _of_plan(document: Path, years: int, prices: Path | None) -> tuple[Commitment, Sequence[float], str]:
+    """A plan's instances, hour by hour over its week, at the price book's own discounts."""
+    from planner.model import Rejection
+    from planner.purchases import purchases
+
+    found = purchases(read_plan(document), open_book(prices), years).commitment
+    if isinstance(found, Rejection):
+        raise refuse(found)
+    return found.commitment, found.discounts, f"{found.offer}, {found.price_date}"
+
+
+def _show_commitment(found: Commitment, discounts: Sequence[float], source: str, as_json: bool) -> None:
     if as_json:
-        terminal.print_json(record)
+        terminal.print_json(_commitment_record(found, discounts, source))
         return
-    print(f"Commit {found.commitment_usd_per_hour:.4f} USD/h at {discount:.1%} off ({source}).")
+    off = " and ".join(f"{discount:.1%}" for discount in discounts)
+    print(f"Commit {found.commitment_usd_per_hour:.4f} USD/h at {off} off ({source}).")
     print(f"Expected {found.expected_usd_per_hour:.4f} USD/h instead of {found.on_demand_usd_per_hour:.4f};")
     print(f"covers {found.coverage:.0%} of usage, {found.utilisation:.0%} of the commitment is used.")
     for regret in found.regrets:
@@ -180,9 +201,10 @@ def _column(rows: list[dict[str, str]], name: str, path: Path) -> Floats:
     return np.array(values)
 
 
-def _commitment_record(found: Commitment, discount: float, source: str) -> dict[str, Any]:
+def _commitment_record(found: Commitment, discounts: Sequence[float], source: str) -> dict[str, Any]:
     return {
-        "discount": discount,
+        "discount": discounts[0],
+        "discounts": list(discounts),
         "discount_source": source,
         "commitment_usd_per_hour": found.commitment_usd_per_hour,
         "expected_usd_per_hour": found.expected_usd_per_hour,

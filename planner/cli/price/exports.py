@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from planner import terminal
-from planner.cli.price.shared import AsJson, CurrencyCode, Rate, RateDate, chosen_currency
+from planner.cli.price.shared import AsJson, CurrencyCode, Rate, RateDate, chosen_currency, read_plan
 
 if TYPE_CHECKING:
     from planner.cost import CostLine
@@ -24,10 +24,13 @@ def register(price: typer.Typer) -> None:
 def plan(
     document: Annotated[Path, typer.Argument(help="plan.json")],
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the plan's lines there")] = None,
-    focus_file: Annotated[
-        Path | None, typer.Option("--focus", help="Write FOCUS 1.0 rows there, one a line and hour")
+    hours_file: Annotated[
+        Path | None, typer.Option("--hours-csv", help="Write the cost of each hour and service there")
     ] = None,
-    days: Annotated[int, typer.Option(min=1, max=366, help="Days of FOCUS rows from --start")] = 1,
+    focus_file: Annotated[
+        Path | None, typer.Option("--focus", help="Write FOCUS 1.0 rows there, one a service, line and hour")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Days of hours from --start")] = 7,
     start: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC); the plan's own day if left out")
     ] = None,
@@ -36,31 +39,36 @@ def plan(
     rate_date: RateDate = None,
     as_json: AsJson = False,
 ) -> None:
-    """What the plan costs beside today, by line, service, capacity provider and month."""
-    from planner.cost import by_kind, by_provider, by_service, period_of, total, write_csv, write_focus
-    from planner.documents import DocumentError, load_plan
-    from planner.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
+    """What the plan costs beside today: by line, service, capacity provider, hour and month."""
+    from planner.cost import by_kind, by_provider, by_service, total, write_csv, write_focus, write_hours
+    from planner.plan_cost import lines_by_service, plan_period
+    from planner.units import HOURS_PER_DAY
 
     into = chosen_currency(currency, rate, rate_date)
-    try:
-        read = load_plan(document)
-    except (DocumentError, OSError) as error:
-        raise terminal.BadInput(f"{error}") from None
-    lines, today, split = _lines(read, "plan"), _lines(read, "today"), _lines(read, "by_service")
+    read = read_plan(document)
+    lines, today = _lines(read, "plan"), _lines(read, "today")
+    first = start or datetime.combine(read.created_at.astimezone(UTC).date(), time(), UTC)
+    period = plan_period(read, first.replace(tzinfo=UTC), days * HOURS_PER_DAY, split=True)
     if csv_file is not None:
         csv_file.write_text(write_csv(lines), encoding="utf-8")
+    if hours_file is not None:
+        hours_file.write_text(write_hours(period), encoding="utf-8")
     if focus_file is not None:
-        first = start or datetime.combine(read.created_at.astimezone(UTC).date(), time(), UTC)
-        period = period_of(first.replace(tzinfo=UTC), [lines] * (days * SECONDS_PER_DAY // SECONDS_PER_HOUR))
         text = write_focus(period, account_id=read.scope.account_id, region=read.scope.region)
         focus_file.write_text(text, encoding="utf-8")
+    split = lines_by_service(lines, read.fleet, read.services)
     record = {
         "plan_usd_per_hour": total(lines),
         "today_usd_per_hour": total(today),
         "by_kind": by_kind(lines),
         "by_capacity_provider": by_provider(lines),
-        "by_service": by_service(split),
-    }
+        "by_service": by_service(hourly.line for hourly in split),
+        "period": {
+            "from": period.hours[0].start, "hours": len(period.hours), "usd": period.usd,
+            "usd_by_month": period.by_month(), "usd_by_service": period.by_service(),
+            "usd_by_hour": [hour.usd for hour in period.hours],
+        },
+    }  # fmt: skip
     if as_json:
         terminal.print_json(record | _records(lines))
     else:
@@ -79,14 +87,10 @@ def bill(
     from planner.aws.bill import COST_EXPLORER_REGION, read_bill
     from planner.aws.clients import connect
     from planner.cost import reckoned_bill, reconcile
-    from planner.documents import DocumentError, load_plan
     from planner.prices.offers import OddAnswer
-    from planner.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
+    from planner.units import HOURS_PER_DAY
 
-    try:
-        read = load_plan(document)
-    except (DocumentError, OSError) as error:
-        raise terminal.BadInput(f"{error}") from None
+    read = read_plan(document)
     if tag is not None and not all(tag.partition("=")):
         raise terminal.BadInput(f"{tag} is not KEY=VALUE, e.g. --tag cluster=prod.")
     pair = (tag.partition("=")[0], tag.partition("=")[2]) if tag else None
@@ -96,7 +100,7 @@ def bill(
         billed = read_bill(clients.get("ce"), end - timedelta(days=days), end, read.scope.region, pair)
     except OddAnswer as error:
         raise terminal.Refusal(f"{error}: the bill was not read.") from None
-    reckoned = reckoned_bill(_lines(read, "today"), days * SECONDS_PER_DAY / SECONDS_PER_HOUR)
+    reckoned = reckoned_bill(_lines(read, "today"), days * HOURS_PER_DAY)
     rows = reconcile(billed.usd_by_service, reckoned)
     record = {
         "from": billed.start, "until": billed.end, "estimated": billed.estimated,
@@ -118,24 +122,12 @@ def bill(
 
 
 def _lines(read: PlanDocument, which: str) -> list[CostLine]:
-    from planner.cost import CostLine, Kind
-    from planner.units import UsdPerHour
+    from planner.plan_cost import cost_line
 
-    found = []
-    for line in getattr(read.cost, which):
-        try:
-            kind = Kind(line.kind)
-        except ValueError:
-            raise terminal.BadInput(
-                f"cost.{which} of the plan has a line of kind {line.kind!r}: plan again with this version."
-            ) from None
-        found.append(
-            CostLine(
-                line.item, kind, line.service, line.capacity_provider, UsdPerHour(line.usd_per_hour), line.basis,
-                line.source, line.price_date,
-            )
-        )  # fmt: skip
-    return found
+    try:
+        return [cost_line(line) for line in getattr(read.cost, which)]
+    except ValueError as error:
+        raise terminal.BadInput(f"cost.{which} of the plan: {error}; plan again with this version.") from None
 
 
 def _records(lines: list[CostLine]) -> dict[str, Any]:

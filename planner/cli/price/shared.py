@@ -12,6 +12,7 @@ from planner import terminal
 
 if TYPE_CHECKING:
     from planner.cost import Currency
+    from planner.documents import PlanDocument
     from planner.model import Rejection
     from planner.prices import PriceBook
 
@@ -48,6 +49,16 @@ def open_book(prices: Path | None) -> PriceBook:
         raise terminal.BadInput(
             f"{error}. Choose another snapshot with `planner prices use`, or leave --prices out."
         ) from error
+
+
+def read_plan(document: Path) -> PlanDocument:
+    """A plan.json; BadInput names every problem with its path."""
+    from planner.documents import DocumentError, load_plan
+
+    try:
+        return load_plan(document)
+    except (DocumentError, OSError) as error:
+        raise terminal.BadInput(f"{error}") from None
 
 
 def check_region(book: PriceBook, region: str) -> None:

@@ -140,15 +140,38 @@ def test_a_plan_s_cost_and_its_exports_add_up(tmp_path: Path) -> None:
     document, lines, focus = tmp_path / "plan.json", tmp_path / "lines.csv", tmp_path / "focus.csv"
     dump_plan(plan(), document)
 
-    found = answer("plan", str(document), "--csv", str(lines), "--focus", str(focus), "--days", "2")
+    hours = tmp_path / "hours.csv"
+    found = answer(
+        "plan", str(document), "--csv", str(lines), "--focus", str(focus), "--hours-csv", str(hours), "--days", "2"
+    )
 
     assert (found["plan_usd_per_hour"], found["today_usd_per_hour"]) == (0.4, 1.0)
     rows = list(csv.DictReader(io.StringIO(lines.read_text())))
     assert math.fsum(float(row["usd_per_month"]) for row in rows) == pytest.approx(292.00)  # 0.4 x 730
     charges = list(csv.DictReader(io.StringIO(focus.read_text())))
-    assert len(charges) == 48
+    assert len(charges) == 2 * 48  # the service, and what is idle
+    # 3 tasks of 512 of 2,048 CPU units fill 0.75 of 4 instances
+    web = math.fsum(float(row["EffectiveCost"]) for row in charges if row["x_EcsServiceName"] == "web")
+    assert web == pytest.approx(19.20 * 0.75 / 4)
+    assert found["by_service"] == pytest.approx({"(idle)": 0.4 * 3.25 / 4, "web": 0.4 * 0.75 / 4})
+    assert found["period"]["usd"] == pytest.approx(19.20)
+    assert len(found["period"]["usd_by_hour"]) == 48
+    by_hour = list(csv.DictReader(io.StringIO(hours.read_text())))
+    assert math.fsum(float(row["usd"]) for row in by_hour) == pytest.approx(19.20)
     assert math.fsum(float(row["EffectiveCost"]) for row in charges) == pytest.approx(19.20)  # 48 x 0.4
     assert {row["SubAccountId"] for row in charges} == {"123456789012"}
+
+
+def test_a_plan_is_committed_to_hour_by_hour_at_its_own_discounts(tmp_path: Path) -> None:
+    document = tmp_path / "plan.json"
+    dump_plan(plan(), document)
+
+    found = answer("commitment", str(document))
+
+    (discount,) = found["discounts"]
+    assert found["discount_source"].startswith("1-year standard reservations, No Upfront")
+    # 0.40 USD/h in every hour is committed to whole
+    assert found["commitment_usd_per_hour"] == pytest.approx(0.4 * (1 - discount))
 
 
 def test_the_bill_beside_what_runs_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

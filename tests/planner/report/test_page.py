@@ -9,8 +9,9 @@ import pytest
 from planner.alternatives import Comparison
 from planner.comparison import compare_plan
 from planner.prices import load
+from planner.purchases import purchases
 from planner.report import render, render_comparison
-from planner.report.page import changes, summary
+from planner.report.page import changes, cost_week_rows, summary
 from tests.plans import plan, tables
 
 HOSTILE = "</script><img src=x onerror=alert(1)>${jndi}\"'<b>"
@@ -33,9 +34,9 @@ def test_the_page_shows_today_s_and_the_plan_s_cost_a_month(page: str) -> None:
 
 
 def test_the_page_has_every_picture_with_its_meaning_in_words(page: str) -> None:
-    for name in ("cost", "demand", "week", "packing", "instances", "scaling", "frontier", "coverage"):
+    for name in ("cost", "cost-week", "demand", "week", "packing", "instances", "scaling", "frontier", "coverage"):
         assert f'id="figure-{name}"' in page
-    assert page.count('role="img" aria-label="') == 8
+    assert page.count('role="img" aria-label="') == 9
 
 
 def test_the_page_loads_nothing_from_elsewhere(page: str) -> None:
@@ -92,7 +93,7 @@ def test_the_comparison_is_a_section_with_its_figures_in_words(compared: Compari
     page = render(plan(), tables(), compared)
 
     assert page.count('id="alternatives"') == 1
-    assert page.count('role="img" aria-label="') == 8 + 2  # bars and tornado; this plan tells no split by service
+    assert page.count('role="img" aria-label="') == 9 + 2  # bars and tornado; this plan tells no split by service
     assert compared.cheapest is not None
     for text in (f"{compared.cheapest.title} is the cheapest", "What would flip it", "cannot: ", "decide again: "):
         assert text in page
@@ -103,6 +104,22 @@ def test_a_hostile_name_stays_text_in_the_comparison() -> None:
     body = without_plotly(render_comparison(compare_plan(plan(HOSTILE), load()), HOSTILE, "eu-west-2", "2025"))
 
     assert "<img src=x" not in body
+
+
+def test_the_week_of_the_plan_s_cost_adds_to_its_mean() -> None:
+    rows = cost_week_rows(plan())
+
+    assert rows["usd"].sum() / 168 == pytest.approx(0.4)
+    assert set(rows["hour_of_week"]) == set(range(168))
+
+
+def test_how_to_buy_it_is_told_only_when_asked(page: str) -> None:
+    assert "How to buy it" not in page
+
+    told = render(plan(), tables(), buying=purchases(plan(), load()))
+
+    assert "1-year standard reservations, No Upfront" in told
+    assert "Spot: " in told
 
 
 def test_closed_parts_of_the_page_are_printed(page: str) -> None:
