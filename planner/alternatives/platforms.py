@@ -19,6 +19,7 @@ from planner.alternatives.reserves import FARGATE_POD_OVERHEAD_MIB
 from planner.cost import CostLine, Kind, MissingPrice, alb_lines, fee_lines, fleet_lines, item_line, total
 from planner.cost.balancing import GB_PER_HOUR_PER_LCU, HOURS, LCUS
 from planner.model import Architecture, InstanceType, Price, Rejection
+from planner.prices.rates import SMALLEST_DISK_GIB
 from planner.units import usd_per_hour
 
 
@@ -197,16 +198,27 @@ def _aks(question: Question) -> Answer:
         lines.append(item_line(f"AKS {assumed.aks_tier} tier", Kind.CONTROL_PLANE, 1, price))
     balancing, missing = _azure_balancing(question)
     lines += balancing
-    disk_gb, usd = fleet.instances * assumed.root_volume_gb, assumed.azure_disk_usd_per_gb_month
-    if usd is None:
-        absent = question.book.item(assumed.azure_region, "azure_disk_gb_month")
-        missing.append(Rejection("Azure system disks", absent.reason if isinstance(absent, Rejection) else ""))
+    usd = assumed.azure_disk_usd_per_gb_month
+    disk: Price | Rejection = (
+        question.book.item(assumed.azure_region, "azure_disk_gb_month")
+        if usd is None
+        else Price(usd, "GB-month", "assumption", "")
+    )
+    if isinstance(disk, Rejection):
+        missing.append(Rejection("Azure system disks", disk.reason))
     else:
-        lines.append(
-            item_line("Azure system disks", Kind.STORAGE, disk_gb, Price(usd, "GB-month", "assumption", ""))
-        )
+        quantity = fleet.instances * azure_disk_gib(assumed.root_volume_gb)
+        lines.append(item_line("Azure system disks", Kind.STORAGE, quantity, disk))
     notes = (*fleet.notes, "VM prices are pay-as-you-go for Linux")
     return Answer(tuple(lines), tuple(missing), notes, fleet.filled)
+
+
+def azure_disk_gib(wanted: float) -> float:
+    """What Azure bills a disk as: the next of 32, 64, 128, ... GiB."""
+    size = float(SMALLEST_DISK_GIB)
+    while size < wanted:
+        size *= 2
+    return size
 
 
 def _azure_balancing(question: Question) -> tuple[list[CostLine], list[Rejection]]:

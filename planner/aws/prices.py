@@ -6,7 +6,6 @@ shape becomes a named failure, and the prices held before stay in force for it.
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 from urllib.error import URLError
-from urllib.parse import quote, urlsplit
-from urllib.request import Request, urlopen
 
+from planner.aws.azure_prices import read_azure_items, read_azure_machines
+from planner.aws.price_sources import Contents, Fetch, Readers
 from planner.model import Rejection
 from planner.prices import PriceBook, offers, rates, tables
 from planner.prices.offers import Ambiguous, OddAnswer, Product
@@ -25,8 +24,6 @@ from planner.terminal import explain
 
 PRICE_LIST_REGION: Final = "us-east-1"
 """The Price List and Savings Plans APIs answer from few Regions; this one has both."""
-AZURE_ENDPOINT: Final = "https://prices.azure.com"
-HTTP_TIMEOUT_S: Final = 60
 SHRUNK_TO: Final = 0.5
 """A Region that comes back with fewer than this share of the rows held before was cut short on the way."""
 
@@ -40,11 +37,6 @@ REQUESTS: Final[dict[str, tuple[dict[str, str], ...]]] = {
 }
 """Filters that keep the answers of large services small; others are read whole for the Region."""
 LOAD_BALANCERS_IN_EC2: Final = {"productFamily": "Load Balancer-Application"}
-
-ClientOf = Callable[[str, str], Any]
-"""(service, region) -> boto3 client."""
-Fetch = Callable[[str], bytes]
-Contents = dict[PriceTable, list[Row]]
 
 
 class PartlyRead(OddAnswer):
@@ -61,25 +53,6 @@ class Refreshed:
 
     contents: Contents
     failed: tuple[Rejection, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Readers:
-    """Where to read from. Tests and proxies hand in their own."""
-
-    client_of: ClientOf
-    fetch: Fetch
-    azure_endpoint: str = AZURE_ENDPOINT
-
-
-def fetch(url: str) -> bytes:
-    """GET over HTTP(S); raises OSError subclasses of urllib on failure."""
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise URLError(f"{url} is no web address")
-    request = Request(url, headers={"Accept-Encoding": "gzip", "User-Agent": "ecs-capacity-planner"})
-    with urlopen(request, timeout=HTTP_TIMEOUT_S) as response:
-        content: bytes = response.read()
-        return gzip.decompress(content) if response.headers.get("Content-Encoding") == "gzip" else content
 
 
 def get_products(pricing: Any, service: str, filters: Mapping[str, str]) -> Iterator[Product]:
@@ -205,24 +178,6 @@ def read_spot(
     return {tables.EC2_SPOT: rates.spot_rows(entries, region, start, as_of)}
 
 
-def read_azure(readers: Readers, region: str, as_of: datetime) -> Contents:
-    """Linux VM prices of one Azure region, page by page; pages on another host are refused."""
-    condition = f"serviceName eq 'Virtual Machines' and armRegionName eq '{region}' and priceType eq 'Consumption'"
-    url = f"{readers.azure_endpoint}/api/retail/prices?$filter={quote(condition)}"
-    host = urlsplit(url).netloc
-    items: list[Mapping[str, Any]] = []
-    while url:
-        if urlsplit(url).netloc != host:
-            raise OddAnswer(f"the Azure retail prices API continues on another host, {urlsplit(url).netloc}")
-        try:
-            page = json.loads(readers.fetch(url))
-            items += page["Items"]
-            url = page.get("NextPageLink") or ""
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise OddAnswer(f"the Azure retail prices API answered in another shape: {error!r}") from error
-    return {tables.AZURE: rates.azure_rows(items, region, as_of.date().isoformat())}
-
-
 def parts(
     readers: Readers,
     region: str,
@@ -243,7 +198,10 @@ def parts(
     services = sorted({wanted.service for wanted in offers.WANTED})
     result += [(f"{service} prices", partial(read_items, readers, region, service)) for service in services]
     if azure_region is not None:
-        result.append(("Azure VM prices", partial(read_azure, readers, azure_region, as_of)))
+        result.append(("Azure VM prices", partial(read_azure_machines, readers, azure_region, as_of)))
+        result.append(
+            ("Azure disk and load balancer prices", partial(read_azure_items, readers, azure_region, as_of))
+        )
     return result
 
 

@@ -102,7 +102,8 @@ def _register_refresh(prices: typer.Typer) -> None:
         from datetime import UTC, datetime
 
         from planner.aws.clients import connect
-        from planner.aws.prices import AZURE_ENDPOINT, Readers, fetch, parts
+        from planner.aws.price_sources import AZURE_ENDPOINT, Readers, fetch
+        from planner.aws.prices import parts
         from planner.aws.prices import refresh as read_all
         from planner.prices import BrokenPriceFile, load
         from planner.prices.snapshots import changes, current, save

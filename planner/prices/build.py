@@ -52,8 +52,8 @@ NOT_CHARGED: Final = {
     "ebs_st1_mbps_month": "st1 volumes have no charge for throughput",
     "ebs_io2_iops_month": "io2 IOPS are charged in tiers, which the source states as 0: not usable as a price",
     "aks_free_hour": "the Free tier of AKS has no charge, and no uptime agreement",
-    "azure_disk_gb_month": "no price of UK South was found in a public record; the VMs' system disks are priced"
-    " with --azure-disk-usd-per-gb-month",
+    "azure_disk_gb_month": "no price of UK South was found in a public record; `planner prices refresh"
+    " --azure-region uksouth` reads it, or pass --azure-disk-usd-per-gb-month",
 }
 """Items without a price, and what that means: sources carry some with 0."""
 

@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from planner.prices.offers import FARGATE_USAGE, REGION_PREFIX, OddAnswer, plain
 from planner.prices.tables import Row
 from planner.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
+
+SMALLEST_DISK_GIB: Final = 32
+"""An E4; Azure bills a disk as the next size: 32, 64, 128, ... GiB (Azure managed disks, billing)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AzureWanted:
+    """One item of the price book and where the Azure retail prices have it."""
+
+    item: str
+    service: str
+    meter: str
+    azure_unit: str
+    unit: str
+    divide_by: float = 1
+    listed_in: str = ""
+    """Where it is not listed under its own region."""
+
+
+AZURE_WANTED: Final = (
+    AzureWanted(
+        "azure_disk_gb_month", "Storage", "E4 LRS Disk", "1/Month", "GB-month", divide_by=SMALLEST_DISK_GIB
+    ),
+    AzureWanted(
+        "azure_lb_hour", "Load Balancer", "Standard Included LB Rules and Outbound Rules", "1 Hour", "hour",
+        listed_in="Global",
+    ),
+    AzureWanted("azure_lb_gb", "Load Balancer", "Standard Data Processed", "1 GB", "GB", listed_in="Global"),
+)  # fmt: skip
 
 YEAR_SECONDS: Final = HOURS_PER_YEAR * SECONDS_PER_HOUR
 
@@ -111,3 +141,29 @@ def azure_rows(items: Iterable[Mapping[str, Any]], region: str, read_on: str) ->
             continue
         rows[size] = (region, size, plain(str(price)), read_on, "Azure retail prices API")
     return list(rows.values())
+
+
+def azure_item_row(items: Iterable[Mapping[str, Any]], wanted: AzureWanted, region: str, read_on: str) -> Row:
+    """The one price of an item; OddAnswer where there is none, two, or another unit or currency."""
+    found: set[str] = set()
+    for item in items:
+        try:
+            if item["meterName"] != wanted.meter or item["type"] != "Consumption" or item["retailPrice"] <= 0:
+                continue
+            if item["currencyCode"] != "USD" or item["unitOfMeasure"] != wanted.azure_unit:
+                raise OddAnswer(
+                    f"Azure answered {wanted.meter} in {item['currencyCode']} per {item['unitOfMeasure']}, not in"
+                    f" USD per {wanted.azure_unit}"
+                )
+            found.add(plain(str(float(item["retailPrice"]) / wanted.divide_by)))
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, OddAnswer):
+                raise
+            raise OddAnswer(f"an Azure retail price is not in the documented shape: {error}") from error
+    if len(found) != 1:
+        told = " and ".join(sorted(found)) or "no price"
+        raise OddAnswer(
+            f"the Azure retail prices API has {told} for {wanted.meter} in {wanted.listed_in or region}"
+        )
+    source = f"Azure retail prices API, {wanted.service}, meter {wanted.meter}"
+    return (region, wanted.item, found.pop(), wanted.unit, read_on, source)

@@ -90,6 +90,8 @@ class PriceSources:
     spot: list[tuple[str, str, str, str]] = field(default_factory=list)
     """(instance type, zone, price, timestamp)."""
     azure: list[dict[str, Any]] = field(default_factory=list)
+    azure_items: list[dict[str, Any]] = field(default_factory=list)
+    """Disks and load balancers."""
     azure_next: str | None = None
     throttled: set[str] = field(default_factory=set)
     """Operations that answer with a throttle, for ever."""
@@ -109,7 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.sources.requests.append(self.path)
         url = urlsplit(self.path)
         if url.path == "/api/retail/prices":
-            self._azure(int(parse_qs(url.query).get("$skip", ["0"])[0]))
+            query = parse_qs(url.query)
+            self._azure(int(query.get("$skip", ["0"])[0]), query.get("$filter", [""])[0])
         elif url.path == "/bulk.json":
             text = json.dumps(self.sources.bulk)
             self._send(200, text[: len(text) // 2] if "bulk" in self.sources.truncated else text)
@@ -179,7 +182,11 @@ class _Handler(BaseHTTPRequestHandler):
             "</DescribeSpotPriceHistoryResponse>",
         )
 
-    def _azure(self, skip: int) -> None:
+    def _azure(self, skip: int, condition: str) -> None:
+        if condition and "'Virtual Machines'" not in condition:
+            items = [i for i in self.sources.azure_items if _is_asked_for(i, condition)]
+            self._send(200, json.dumps({"BillingCurrency": "USD", "Items": items, "NextPageLink": None}))
+            return
         page = self.sources.azure[skip : skip + 2]
         following = None
         if skip + 2 < len(self.sources.azure):
@@ -196,6 +203,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+
+
+def _is_asked_for(item: dict[str, Any], condition: str) -> bool:
+    """As the API filters: by service, region and meter."""
+    names = ("serviceName", "armRegionName", "meterName")
+    return all(f"{name} eq '{item[name]}'" in condition for name in names)
 
 
 def _matches(listed: Any, wanted: dict[str, str]) -> bool:

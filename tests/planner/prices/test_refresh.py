@@ -11,7 +11,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from planner.aws.prices import Readers, Refreshed, fetch, parts, refresh
+from planner.aws.price_sources import Readers, fetch
+from planner.aws.prices import Refreshed, parts, refresh
 from planner.model import Architecture, Price
 from planner.prices import BrokenPriceFile, FargatePrice, SpotPrice, load
 from planner.prices.snapshots import changes, current, names, save, use
@@ -27,6 +28,7 @@ from tests.planner.prices.fakes import (
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HELD = load()
+LB_RULES = "Standard Included LB Rules and Outbound Rules"
 ALB = {"operation": "LoadBalancing:Application", "family": "Load Balancer-Application"}
 
 
@@ -86,7 +88,21 @@ def sources() -> PriceSources:
             azure_item("Standard_D4s_v5", 0.406, product="Virtual Machines Dsv5 Series Windows"),
             azure_item("Standard_D4s_v5", 0.05, sku="D4s v5 Spot"),
         ],
+        azure_items=[
+            azure_meter("Storage", "uksouth", "E4 LRS Disk", 2.64, "1/Month"),
+            azure_meter("Storage", "uksouth", "E10 LRS Disk", 10.56, "1/Month"),
+            azure_meter("Load Balancer", "Global", LB_RULES, 0.026, "1 Hour"),
+            azure_meter("Load Balancer", "Global", "Standard Data Processed", 0.005, "1 GB"),
+        ],
     )
+
+
+def azure_meter(service: str, region: str, meter: str, price: float, unit: str, currency: str = "USD") -> Any:
+    return {
+        "currencyCode": currency, "retailPrice": price, "unitPrice": price, "armRegionName": region,
+        "armSkuName": "", "productName": "Standard SSD Managed Disks", "skuName": meter.removesuffix(" Disk"),
+        "meterName": meter, "type": "Consumption", "serviceName": service, "unitOfMeasure": unit,
+    }  # fmt: skip
 
 
 def savings_rate(usage: str, rate: str, instance_type: str | None) -> dict[str, Any]:
@@ -337,6 +353,37 @@ def test_azure_pages_are_followed_and_another_host_is_refused() -> None:
     assert [(r.what, r.reason) for r in result.failed] == [
         ("Azure VM prices", "the Azure retail prices API continues on another host, prices.example")
     ]
+
+
+def test_azure_disks_and_load_balancers_are_read_for_aks(whole: Refreshed, tmp_path: Path) -> None:
+    book = load(save(tmp_path, whole.contents, NOW, None))
+
+    disk, hour = book.item("uksouth", "azure_disk_gb_month"), book.item("uksouth", "azure_lb_hour")
+    assert isinstance(disk, Price)
+    assert isinstance(hour, Price)
+    assert disk.usd == pytest.approx(2.64 / 32)  # an E4 has 32 GiB
+    assert (hour.usd, hour.date) == (0.026, "2026-11-23")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda s: s.azure_items.pop(0), "has no price for E4 LRS Disk in uksouth"),
+        (lambda s: s.azure_items[0].update(currencyCode="GBP"), "E4 LRS Disk in GBP per 1/Month"),
+        (lambda s: s.azure_items[2].update(unitOfMeasure="100 Hours"), "in USD per 100 Hours"),
+        (lambda s: s.azure_items[0].pop("retailPrice"), "not in the documented shape: 'retailPrice'"),
+    ],
+)
+def test_an_odd_azure_item_is_named_and_the_old_price_kept(
+    change: Callable[[PriceSources], None], told: str
+) -> None:
+    served = sources()
+    change(served)
+
+    (failed,) = read(served).failed
+
+    assert failed.what == "Azure disk and load balancer prices"
+    assert told in failed.reason
 
 
 def test_a_truncated_azure_answer_is_refused() -> None:
