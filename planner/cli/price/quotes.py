@@ -11,17 +11,14 @@ from planner import terminal
 from planner.cli.price.shared import (
     ActiveConnections,
     AsJson,
-    CurrencyCode,
     NewConnections,
     PricesFolder,
-    Rate,
-    RateDate,
+    Quoted,
     Region,
     check_region,
-    chosen_currency,
     open_book,
+    quoting,
     refuse,
-    show,
 )
 
 if TYPE_CHECKING:
@@ -37,32 +34,29 @@ def register(price: typer.Typer) -> None:
 
 def _register_compute(price: typer.Typer) -> None:
     @price.command()
+    @quoting
     def instance(
+        book: PriceBook,
         instance_type: Annotated[str, typer.Argument(help="EC2 instance type, e.g. m7i.large")],
         region: Region,
         spot: Annotated[bool, typer.Option(help="The Spot price instead of on-demand")] = False,
-        prices: PricesFolder = None,
-        currency: CurrencyCode = "USD",
-        rate: Rate = None,
-        rate_date: RateDate = None,
-        as_json: AsJson = False,
-    ) -> None:
+    ) -> Quoted:
         """One EC2 instance, Linux, shared tenancy, by the hour."""
         from planner.model import Rejection
         from planner.prices.quotes import instance_quote
 
-        book = open_book(prices)
-        into = chosen_currency(currency, rate, rate_date)
         check_region(book, region)
         if instance_type not in book.instance_types:
             raise terminal.BadInput(f"{instance_type} is no instance type of the price book: check its spelling.")
         record = instance_quote(book, region, instance_type, spot)
         if isinstance(record, Rejection):
             raise refuse(record)
-        show(record, as_json, into, f"{instance_type} in {region}, {record['purchase'].replace('_', '-')}")
+        return record, f"{instance_type} in {region}, {record['purchase'].replace('_', '-')}"
 
     @price.command()
+    @quoting
     def fargate(
+        book: PriceBook,
         region: Region,
         vcpu: Annotated[float, typer.Option(help="vCPU of the task, e.g. 0.5")],
         memory_gib: Annotated[float, typer.Option(help="Memory of the task in GiB")],
@@ -75,20 +69,13 @@ def _register_compute(price: typer.Typer) -> None:
             float | None, typer.Option(min=0, help="Minutes of one run, for tasks that come and go")
         ] = None,
         runs_per_month: Annotated[float, typer.Option(min=0, help="Runs of each task, with --run-minutes")] = 1,
-        prices: PricesFolder = None,
-        currency: CurrencyCode = "USD",
-        rate: Rate = None,
-        rate_date: RateDate = None,
-        as_json: AsJson = False,
-    ) -> None:
+    ) -> Quoted:
         """Fargate tasks of one size, by the hour."""
         from planner.model import Architecture, Rejection
         from planner.prices import billed_hours, is_legal
         from planner.prices.quotes import fargate_quote, legal_size_advice
         from planner.units import SECONDS_PER_MINUTE, Seconds, cpu_units, mib
 
-        book = open_book(prices)
-        into = chosen_currency(currency, rate, rate_date)
         check_region(book, region)
         if architecture not in {a.value for a in Architecture}:
             raise terminal.BadInput(f"{architecture} is no architecture of Fargate: use x86_64 or arm64.")
@@ -105,7 +92,7 @@ def _register_compute(price: typer.Typer) -> None:
             hours = billed_hours(Seconds(run_minutes * SECONDS_PER_MINUTE), runs_per_month)
             record |= {"billed_hours_per_month": hours, "usd_per_month": record["usd_per_hour"] * hours}
         title = f"{tasks} Fargate task(s) of {vcpu:g} vCPU and {memory_gib:g} GiB, {architecture}, in {region}"
-        show(record, as_json, into, title)
+        return record, title
 
     @price.command()
     def committed(
@@ -141,7 +128,9 @@ def _register_compute(price: typer.Typer) -> None:
 
 def _register_services(price: typer.Typer) -> None:
     @price.command()
+    @quoting
     def alb(
+        book: PriceBook,
         region: Region,
         count: Annotated[int, typer.Option(min=1, help="Load balancers with this load each")] = 1,
         new_connections_per_second: NewConnections = 0,
@@ -149,44 +138,32 @@ def _register_services(price: typer.Typer) -> None:
         gb_per_hour: Annotated[float, typer.Option(help="Processed gigabytes an hour")] = 0,
         requests_per_second: Annotated[float, typer.Option(help="Requests, for rule evaluations")] = 0,
         rules: Annotated[float, typer.Option(help="Rules a request runs through; 10 are free")] = 0,
-        prices: PricesFolder = None,
-        currency: CurrencyCode = "USD",
-        rate: Rate = None,
-        rate_date: RateDate = None,
-        as_json: AsJson = False,
-    ) -> None:
+    ) -> Quoted:
         """Application Load Balancers: hours and capacity units (LCU)."""
         from planner.cost import LcuLoad, alb_lines, lcus
 
-        book = open_book(prices)
-        into = chosen_currency(currency, rate, rate_date)
         load = LcuLoad(
             new_connections_per_second, active_connections_per_minute, gb_per_hour, requests_per_second, rules
         )
         hour, lcu_hour = _item(book, region, "alb_hour"), _item(book, region, "alb_lcu_hour")
         lines = [line for n in range(count) for line in alb_lines(f"ALB {n + 1}", hour, lcu_hour, load)]
         record = _lines_record(book, region, lines) | {"load_balancers": count, "lcus_each": lcus(load)}
-        show(record, as_json, into, f"{count} Application Load Balancer(s) in {region}")
+        return record, f"{count} Application Load Balancer(s) in {region}"
 
     @price.command()
+    @quoting
     def eks(
+        book: PriceBook,
         region: Region,
         clusters: Annotated[int, typer.Option(min=1, help="EKS clusters")] = 1,
         extended_support: Annotated[bool, typer.Option(help="Kubernetes version out of standard support")] = False,
-        prices: PricesFolder = None,
-        currency: CurrencyCode = "USD",
-        rate: Rate = None,
-        rate_date: RateDate = None,
-        as_json: AsJson = False,
-    ) -> None:
+    ) -> Quoted:
         """EKS control planes, without nodes."""
         from planner.cost import Kind, item_line
 
-        book = open_book(prices)
-        into = chosen_currency(currency, rate, rate_date)
         name = "eks_extended_support_hour" if extended_support else "eks_cluster_hour"
         line = item_line("EKS cluster", Kind.CONTROL_PLANE, clusters, _item(book, region, name))
-        show(_lines_record(book, region, [line]), as_json, into, f"{clusters} EKS cluster(s) in {region}")
+        return _lines_record(book, region, [line]), f"{clusters} EKS cluster(s) in {region}"
 
     @price.command()
     def item(

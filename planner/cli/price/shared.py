@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from datetime import datetime
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_type_hints
 
 import typer
 
@@ -78,6 +81,48 @@ def chosen_currency(code: str, rate: float | None, rate_date: datetime | None) -
     if isinstance(chosen, Rejection):
         raise terminal.BadInput(f"{chosen.what}: {chosen.reason}.")
     return chosen
+
+
+Quoted = tuple[dict[str, Any], str]
+"""A quote's record and its title."""
+
+
+def quoting(verb: Callable[..., Quoted]) -> Callable[..., None]:
+    """A verb that quotes money, with the options that all of them share: the prices' folder, the currency and
+    --json. `verb` takes the opened price book first, then its own options."""
+    own = get_type_hints(verb, globalns=vars(sys.modules[verb.__module__]) | _book_type(), include_extras=True)
+    options = [p.replace(annotation=own[p.name]) for p in signature(verb).parameters.values() if p.name != "book"]
+
+    def command(**given: Any) -> None:
+        shared = {name: given.pop(name) for name in _SHARED}
+        book = open_book(shared["prices"])
+        into = chosen_currency(shared["currency"], shared["rate"], shared["rate_date"])
+        record, title = verb(book, **given)
+        show(record, shared["as_json"], into, title)
+
+    parameters = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in options]
+    parameters += [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in _SHARED.items()
+    ]
+    command.__name__, command.__doc__ = verb.__name__, verb.__doc__
+    command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+_SHARED: Final[dict[str, tuple[Any, Any]]] = {
+    "prices": (PricesFolder, None),
+    "currency": (CurrencyCode, "USD"),
+    "rate": (Rate, None),
+    "rate_date": (RateDate, None),
+    "as_json": (AsJson, False),
+}
+
+
+def _book_type() -> dict[str, Any]:
+    """The price book's type for verbs that import it for type checking only; it loads nothing here."""
+    return {"PriceBook": object}
 
 
 def show(record: dict[str, Any], as_json: bool, into: Currency | None, title: str) -> None:
