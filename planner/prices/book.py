@@ -25,12 +25,15 @@ class FargatePrice:
     vcpu_hour: Price
     gib_hour: Price
     ephemeral_gib_hour: Price | Rejection
+    licence_vcpu_hour: Price | None = None
+    """The operating system's licence on top of the vCPU: Windows (AWS Fargate pricing page, example 4)."""
 
     def task_usd_per_hour(
         self, cpu_units: CpuUnits, memory_mib: MiB, storage_gib: float = INCLUDED_STORAGE_GIB
     ) -> UsdPerHour | Rejection:
         """One running task of a legal size, with the storage beyond the included 20 GiB."""
-        usd = vcpu(cpu_units) * self.vcpu_hour.usd + gib(memory_mib) * self.gib_hour.usd
+        licence = self.licence_vcpu_hour.usd if self.licence_vcpu_hour else 0.0
+        usd = vcpu(cpu_units) * (self.vcpu_hour.usd + licence) + gib(memory_mib) * self.gib_hour.usd
         if storage_gib <= INCLUDED_STORAGE_GIB:
             return UsdPerHour(usd)
         if isinstance(self.ephemeral_gib_hour, Rejection):
@@ -136,7 +139,14 @@ class PriceBook:
         if isinstance(gib_hour, Rejection):
             return gib_hour
         storage = self._fargate_item(region, operating_system, "any", "on_demand", "ephemeral_gib_hour", "Fargate")
-        return FargatePrice(vcpu_hour, gib_hour, storage)
+        if operating_system != "windows":
+            return FargatePrice(vcpu_hour, gib_hour, storage)
+        licence = self._fargate_item(
+            region, operating_system, architecture.value, "on_demand", "licence_vcpu_hour", kind
+        )
+        if isinstance(licence, Rejection):
+            return licence
+        return FargatePrice(vcpu_hour, gib_hour, storage, licence)
 
     def item(self, region: str, item: str) -> Price | Rejection:
         """Anything else with a price: alb_hour, alb_lcu_hour, nat_gateway_gb, eks_cluster_hour, ..."""

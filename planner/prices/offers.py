@@ -84,6 +84,7 @@ FARGATE_USAGE: Final = {
         ("vCPU-Hours:perCPU", "vcpu_hour", "vCPU-hour"), ("GB-Hours", "gib_hour", "GiB-hour"),
     )
 } | {
+    "Fargate-Windows-OS-Hours:perCPU": ("windows", "x86_64", "on_demand", "licence_vcpu_hour", "vCPU-hour"),
     "Fargate-EphemeralStorage-GB-Hours": ("linux", "any", "on_demand", "ephemeral_gib_hour", "GiB-hour"),
 }  # fmt: skip
 FARGATE_SERVICE: Final = "AmazonECS"

@@ -156,6 +156,7 @@ def _rates(rates: FargatePrice) -> Record:
         "ephemeral_gib_hour": {"absent": storage.reason}
         if isinstance(storage, Rejection)
         else price_record(storage),
+        **({"licence_vcpu_hour": price_record(rates.licence_vcpu_hour)} if rates.licence_vcpu_hour else {}),
     }
 
 

@@ -58,6 +58,15 @@ def test_fargate_and_its_arm_price() -> None:
     assert arm["usd_per_hour"] == pytest.approx(0.09086)  # 4 x (0.5 x 0.03725 + 1 x 0.00409)
 
 
+def test_windows_on_fargate_pays_its_licence() -> None:
+    found = answer("price", "fargate", "--windows", "--vcpu", "1", "--memory-gib", "2", "--region", "us-east-1")
+
+    assert found["usd_per_hour"] == pytest.approx(0.09148 + 0.046 + 2 * 0.01005)
+    assert found["rates"]["licence_vcpu_hour"]["usd"] == 0.046
+    away = refused("price", "fargate", "--windows", "--vcpu", "1", "--memory-gib", "2", "--region", "eu-west-2")
+    assert away.exit_code == 1
+
+
 def test_tasks_that_come_and_go_are_billed_by_the_second_and_at_least_a_minute() -> None:
     """AWS Fargate pricing page, example 1: 5 tasks of 1 vCPU and 2 GB, 10 minutes a day for 30 days: 1.23 USD."""
     asked = ("price", "fargate", "--vcpu", "1", "--memory-gib", "2", "--tasks", "5", "--region", "us-east-1")

@@ -42,7 +42,8 @@ from planner.cost import (
 from planner.cost.export import FOCUS_COLUMNS
 from planner.cost.money import currency, rate_note
 from planner.model import Price, Rejection, Resources
-from planner.units import CpuUnits, MiB, UsdPerHour, usd_per_month
+from planner.prices import FargatePrice, load
+from planner.units import CpuUnits, MiB, UsdPerHour, cpu_units, mib, usd_per_month
 
 M5_LARGE = Price(0.111, "hour", "test", "2025-04-04")
 START = datetime(2026, 11, 2, tzinfo=UTC)
@@ -77,18 +78,63 @@ def test_an_instance_without_a_price_is_refused_by_name() -> None:
 # Worked examples from AWS's own pricing pages
 
 
-def test_fargate_pricing_page_example_5_tasks_10_minutes_a_day() -> None:
-    """AWS Fargate pricing page, example 1 (us-east-1, Linux/x86): 5 tasks, 1 vCPU and 2 GB each, 10 minutes
-    a day for 30 days: vCPU 5 x 1 x 0.04048 x 10/60 x 30 = 1.01, memory 5 x 2 x 0.004445 x 10/60 x 30 = 0.22,
-    together 1.23 USD a month."""
-    vcpu = Price(0.04048, "vCPU-hour", "AWS Fargate pricing page", "2024")
-    memory = Price(0.004445, "GiB-hour", "AWS Fargate pricing page", "2024")
+PAGE = "AWS Fargate pricing page, examples for US East (N. Virginia), a copy of 2025"
 
-    lines = fargate_lines("batch", 5, CpuUnits(1024), MiB(2048), vcpu, memory)
-    hours = 30 * 10 / 60
 
-    assert [round(item.usd_per_hour * hours, 2) for item in lines] == [1.01, 0.22]
-    assert round(total(lines) * hours, 2) == 1.23
+def a_second(usd: float, unit: str) -> Price:
+    """The page's examples state prices by the second."""
+    return Price(usd * 3600, unit, PAGE, "2025")
+
+
+LINUX_X86 = FargatePrice(
+    a_second(0.000011244, "vCPU-hour"), a_second(0.000001235, "GiB-hour"), a_second(0.0000000308, "GiB-hour")
+)
+LINUX_ARM = FargatePrice(
+    a_second(0.0000089944, "vCPU-hour"), a_second(0.0000009889, "GiB-hour"), a_second(0.0000000308, "GiB-hour")
+)
+WINDOWS = FargatePrice(
+    a_second(0.0000254167, "vCPU-hour"), a_second(0.0000027778, "GiB-hour"), Rejection("storage", "no example"),
+    a_second(0.0000127778, "vCPU-hour"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rates", "tasks", "vcpu", "gib", "storage_gib", "seconds_a_day", "usd_a_month"),
+    [
+        # 5 x 1 x 0.000011244 x 600 x 30 = 1.01; 5 x 2 x 0.000001235 x 600 x 30 = 0.22; 10 GB over the free
+        # 20: 5 x 10 x 0.0000000308 x 600 x 30 = 0.03
+        pytest.param(LINUX_X86, 5, 1, 2, 30, 600, 1.26, id="example 1"),
+        # 0.81 + 0.18 + 0.03
+        pytest.param(LINUX_ARM, 5, 1, 2, 30, 600, 1.02, id="example 2, Graviton"),
+        # 10 x 0.25 x 0.000011244 x 3600 x 30 = 3.04; 10 x 1 x 0.000001235 x 3600 x 30 = 1.33
+        pytest.param(LINUX_X86, 10, 0.25, 1, 20, 3600, 4.37, id="example 3, EKS pods"),
+        # 27.45 for vCPU, 13.80 for the licence, 6.00 for memory
+        pytest.param(WINDOWS, 10, 1, 2, 20, 3600, 47.25, id="example 4, Windows"),
+    ],
+)
+def test_the_fargate_pricing_page_s_examples_come_out_to_the_cent(
+    rates: FargatePrice,
+    tasks: int,
+    vcpu: float,
+    gib: float,
+    storage_gib: float,
+    seconds_a_day: int,
+    usd_a_month: float,
+) -> None:
+    each = rates.task_usd_per_hour(cpu_units(vcpu), mib(gib), storage_gib)
+
+    assert not isinstance(each, Rejection)
+    assert round(tasks * each * seconds_a_day / 3600 * 30, 2) == usd_a_month
+
+
+def test_fargate_lines_of_example_3_are_those_of_the_page() -> None:
+    """vCPU 3.04 and memory 1.33 of the 4.37 USD a month, from the price book's own rates."""
+    rates = load().fargate("us-east-1")
+    assert isinstance(rates, FargatePrice)
+
+    lines = fargate_lines("pods", 10, cpu_units(0.25), mib(1), rates.vcpu_hour, rates.gib_hour)
+
+    assert [round(line.usd_per_hour * 30, 2) for line in lines] == [3.04, 1.33]  # an hour a day
 
 
 def test_load_balancer_pricing_page_example_1() -> None:
