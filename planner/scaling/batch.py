@@ -1,38 +1,31 @@
 """Many policies on one demand series at once; every count equals the scalar reference's.
 
 Policies are sorted into blocks of 64 lanes that share everything but targets, cooldowns and constant
-bounds. A policy that the lanes cannot express is replayed by the reference, and the result says so.
+bounds; what they share is prepared once. A policy that the lanes cannot express is replayed by the
+reference, and the result says so.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.scaling.lanes import (
-    FULL_PERCENT,
-    FloatArray,
-    IntArray,
-    Shared,
-    aligned,
-    block_state,
-    group_state,
-    needed_tasks,
-    overflows,
-    shape,
-    unlaned,
-)
+from planner.scaling.blocks import add_group, block_state
+from planner.scaling.lanes import FULL_PERCENT, overflows, shape, unlaned
 from planner.scaling.policies import CapacityBasis, CapacityProvider, CooldownFrom, Policy
 from planner.scaling.replay import checked_demand, simulate, ticks_per_minute
+from planner.scaling.rounding import ROUND_UP
+from planner.scaling.shared import FloatArray, IntArray, Shared, aligned
 from planner.units import MINUTES_PER_DAY, MINUTES_PER_HOUR, SECONDS_PER_MINUTE
 
-STREAK: Final = 1_000
+COUNTED = 4
+"""Violations, strains, scale-outs and scale-ins, in the order of kernels.close_day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +41,8 @@ class Batch:
     """Minutes that would violate if demand were higher by the batch's `strain`; shape (days, policies)."""
     scale_outs: IntArray
     scale_ins: IntArray
-    instance_hours: FloatArray
-    """NaN for policies without a capacity provider."""
+    instance_hours_by_day: FloatArray
+    """Shape (days, policies); NaN for policies without a capacity provider."""
     by_reference: tuple[str | None, ...]
     """Why the scalar reference replayed a policy; None for those in lanes."""
 
@@ -65,6 +58,101 @@ class Batch:
     def violating_minutes(self) -> IntArray:
         return np.asarray(self.violations_by_day.sum(axis=0))
 
+    @property
+    def instance_hours(self) -> FloatArray:
+        """NaN for policies without a capacity provider."""
+        minutes = np.rint(self.instance_hours_by_day * MINUTES_PER_HOUR)
+        return np.asarray(minutes.sum(axis=0) / MINUTES_PER_HOUR)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A demand series and policies, ready to be replayed within one floor after another."""
+
+    demand: FloatArray
+    start: datetime
+    policies: tuple[Policy, ...]
+    utilisation: float
+    history: FloatArray | None
+    strain: float
+    blocks: tuple[tuple[Shared, tuple[int, ...]], ...]
+    """What a block's lanes share, and which policies are in it."""
+    by_reference: tuple[str | None, ...]
+
+    def replay(
+        self,
+        floor: IntArray | None = None,
+        ceiling: IntArray | None = None,
+        *,
+        workers: int = 1,
+        advance: Callable[[float], None] = lambda _policies: None,
+    ) -> Batch:
+        """Replay every policy; `advance` hears how many are done. See `replay_batch`."""
+        bounded = floor is not None or ceiling is not None
+        if bounded and any(
+            self.by_reference[i] or p.scheduled or p.predictive for i, p in enumerate(self.policies)
+        ):
+            raise ValueError("a floor needs policies that fit the lanes and have no schedule of their own")
+        result = _empty(self.by_reference, -(-len(self.demand) // MINUTES_PER_DAY))
+        for index, reason in enumerate(self.by_reference):
+            if reason is not None:
+                self._by_reference(index, result)
+                advance(1)
+
+        def run(block: tuple[Shared, tuple[int, ...]]) -> None:
+            shared, members = block
+            shared = shared.within(floor, ceiling) if bounded else shared
+            _run_block(shared, [self.policies[i] for i in members], result, list(members))
+            advance(len(members))
+
+        if workers == 1:
+            for block in self.blocks:
+                run(block)
+        else:
+            with ThreadPoolExecutor(workers) as pool:  # the loops release the interpreter's lock
+                list(pool.map(run, self.blocks))
+        return result
+
+    def _by_reference(self, index: int, result: Batch) -> None:
+        policy, demand = self.policies[index], self.demand
+        outcome = simulate(demand, self.start, policy, utilisation=self.utilisation, history_vcpu=self.history)
+        seen, days = outcome.trajectory, range(0, len(demand), MINUTES_PER_DAY)
+        parts = ticks_per_minute(policy)
+        result.ticks_per_hour[index] = parts * MINUTES_PER_HOUR
+        task_ticks = np.rint(seen.tasks * parts).astype(np.int64)
+        result.task_ticks_by_day[:, index] = np.add.reduceat(task_ticks, days)
+        needed = np.floor(demand * (1 + self.strain) / (policy.task_vcpu * self.utilisation) + ROUND_UP)
+        strained = np.nan_to_num(needed) > seen.running
+        result.strained_by_day[:, index] = np.add.reduceat(strained.astype(np.int64), days)
+        result.violations_by_day[:, index] = np.add.reduceat(seen.violating.astype(np.int64), days)
+        result.scale_outs[index], result.scale_ins[index] = outcome.scale_outs, outcome.scale_ins
+        if seen.instances is not None:
+            result.instance_hours_by_day[:, index] = np.add.reduceat(seen.instances, days) / MINUTES_PER_HOUR
+
+
+def prepare_batch(
+    demand_vcpu: FloatArray,
+    start: datetime,
+    policies: Sequence[Policy],
+    *,
+    utilisation: float,
+    history_vcpu: FloatArray | None = None,
+    strain: float = 0.0,
+) -> Prepared:
+    """What `replay_batch` does before its first replay; worth keeping where several floors are tried."""
+    demand = checked_demand(demand_vcpu)
+    peak = float(np.fmax.reduce(demand, initial=0.0))
+    reasons = tuple(unlaned(policy) or overflows(policy, peak) for policy in policies)
+    groups: dict[Hashable, list[int]] = {}
+    for index, policy in enumerate(policies):
+        if reasons[index] is None:
+            groups.setdefault(shape(policy), []).append(index)
+    blocks = []
+    for members in groups.values():
+        shared = Shared.of(demand, start, policies[members[0]], utilisation, history_vcpu, strain)
+        blocks += [(shared, tuple(members[i : i + _lanes()])) for i in range(0, len(members), _lanes())]
+    return Prepared(demand, start, tuple(policies), utilisation, history_vcpu, strain, tuple(blocks), reasons)
+
 
 def replay_batch(
     demand_vcpu: FloatArray,
@@ -74,34 +162,22 @@ def replay_batch(
     utilisation: float,
     history_vcpu: FloatArray | None = None,
     floor: IntArray | None = None,
+    ceiling: IntArray | None = None,
     strain: float = 0.0,
-    advance: Callable[[float], None] = lambda _lanes: None,
+    workers: int = 1,
+    advance: Callable[[float], None] = lambda _policies: None,
 ) -> Batch:
     """Replay every policy on `demand_vcpu` as `simulate` would; `advance` hears how many are done.
 
-    `floor` (tasks, shape (minutes,)) raises every policy's minimum minute by minute, as scheduled actions
-    would; only policies without schedules of their own take one. `strain` is the share by which demand
-    is raised to count the minutes that only just do not violate.
+    `floor` and `ceiling` (tasks, shape (minutes,)) raise every policy's minimum and lower its maximum minute
+    by minute, as scheduled actions would; only policies without schedules of their own take them. `strain`
+    is the share by which demand is raised to count the minutes that only just do not violate. Blocks of 64
+    policies run on `workers` threads.
     """
-    demand = checked_demand(demand_vcpu)
-    known = demand[~np.isnan(demand)]
-    result = _empty(policies, -(-len(demand) // MINUTES_PER_DAY), float(known.max(initial=0.0)))
-    if floor is not None and any(p.scheduled or p.predictive or unlaned(p) for p in policies):
-        raise ValueError("a floor needs policies that fit the lanes and have no schedule of their own")
-    groups: dict[Hashable, list[int]] = {}
-    for index, policy in enumerate(policies):
-        if result.by_reference[index] is None:
-            groups.setdefault(shape(policy), []).append(index)
-        else:
-            _by_reference(demand, start, policy, utilisation, history_vcpu, strain, result, index)
-            advance(1)
-    for members in groups.values():
-        shared = Shared.of(demand, start, policies[members[0]], utilisation, history_vcpu, floor, strain)
-        for offset in range(0, len(members), _lanes()):
-            block = members[offset : offset + _lanes()]
-            _run_block(shared, [policies[i] for i in block], result, block)
-            advance(len(block))
-    return result
+    prepared = prepare_batch(
+        demand_vcpu, start, policies, utilisation=utilisation, history_vcpu=history_vcpu, strain=strain
+    )
+    return prepared.replay(floor, ceiling, workers=workers, advance=advance)
 
 
 def _lanes() -> int:
@@ -110,8 +186,8 @@ def _lanes() -> int:
     return LANES
 
 
-def _empty(policies: Sequence[Policy], days: int, peak_vcpu: float) -> Batch:
-    count = len(policies)
+def _empty(by_reference: tuple[str | None, ...], days: int) -> Batch:
+    count = len(by_reference)
     return Batch(
         np.zeros((days, count), np.int64),
         np.full(count, MINUTES_PER_HOUR, np.int64),
@@ -119,58 +195,47 @@ def _empty(policies: Sequence[Policy], days: int, peak_vcpu: float) -> Batch:
         np.zeros((days, count), np.int64),
         np.zeros(count, np.int64),
         np.zeros(count, np.int64),
-        np.full(count, np.nan),
-        tuple(unlaned(policy) or overflows(policy, peak_vcpu) for policy in policies),
+        np.full((days, count), np.nan),
+        by_reference,
     )
-
-
-def _by_reference(
-    demand: FloatArray,
-    start: datetime,
-    policy: Policy,
-    utilisation: float,
-    history: FloatArray | None,
-    strain: float,
-    result: Batch,
-    index: int,
-) -> None:
-    outcome = simulate(demand, start, policy, utilisation=utilisation, history_vcpu=history)
-    seen, days = outcome.trajectory, range(0, len(demand), MINUTES_PER_DAY)
-    parts = ticks_per_minute(policy)
-    result.ticks_per_hour[index] = parts * MINUTES_PER_HOUR
-    task_ticks = np.rint(seen.tasks * parts).astype(np.int64)
-    result.task_ticks_by_day[:, index] = np.add.reduceat(task_ticks, days)
-    needed = needed_tasks(demand * (1 + strain), policy.task_vcpu * utilisation)
-    result.strained_by_day[:, index] = np.add.reduceat((needed > seen.running).astype(np.int64), days)
-    result.violations_by_day[:, index] = np.add.reduceat(seen.violating.astype(np.int64), days)
-    result.scale_outs[index], result.scale_ins[index] = outcome.scale_outs, outcome.scale_ins
-    if outcome.instance_hours is not None:
-        result.instance_hours[index] = outcome.instance_hours
 
 
 def _run_block(shared: Shared, policies: list[Policy], result: Batch, indices: list[int]) -> None:
     from planner.scaling import kernels
 
-    lanes = kernels.LANES
+    lanes, days = kernels.LANES, len(result.violations_by_day)
     state, numbers = block_state(shared, policies)
     published = aligned(shared.published_rows * lanes, np.int16)
-    provider = policies[0].capacity_provider
-    turn = (
-        _service_turn(shared, policies[0], state, numbers, published)
-        if provider is None
-        else _group_turn(shared, policies, provider, state, numbers, published)
-    )
-    ticks, day_ticks = len(shared.load), MINUTES_PER_DAY * shared.ticks_per_minute
-    firsts = range(0, ticks, day_ticks)
-    counts = np.zeros((len(firsts), len(counted()), lanes), np.int16)
-    task_ticks = np.zeros((len(firsts), lanes), np.int32)
-    instance_ticks = np.zeros((len(firsts), lanes), np.int32)
-    rows = state.reshape(-1, lanes)
-    for day, first in enumerate(firsts):
-        turn(first, min(first + day_ticks, ticks), task_ticks[day], instance_ticks[day])
-        counts[day] = rows[counted()]
-        rows[counted()] = 0
-        rows[kernels.HIGH : kernels.LOW + 1] = np.minimum(rows[kernels.HIGH : kernels.LOW + 1], STREAK)
+    counts = np.zeros((days, COUNTED, lanes), np.int16)
+    task_ticks, instance_ticks = np.zeros((2, days, lanes), np.int32)
+    provider, tracking = policies[0].capacity_provider, policies[0].target_tracking[0]
+    divides = tracking.capacity_basis is CapacityBasis.DESIRED
+    capped = tracking.metric_ceiling_percent is not None
+    day_ticks = MINUTES_PER_DAY * shared.ticks_per_minute
+    highest = max(min(policy.max, int(kernels.MOST)) for policy in policies)
+    if shared.bounds_are_shared:
+        highest = shared.highest
+    if provider is None:
+        history = np.tile(state.reshape(-1, lanes)[kernels.DESIRED], shared.start_ticks + 1)
+        kernels.run_block(  # type: ignore[call-arg]
+            *shared.per_tick(), state, numbers, published, history, counts, task_ticks, day_ticks,
+            _span(highest), shared.start_ticks, shared.ticks_per_minute, divides, capped,
+        )  # fmt: skip
+    else:
+        add_group(policies, state, numbers)
+        sizes = [
+            min(p.capacity_provider.max_size, int(kernels.MOST))
+            for p in policies
+            if p.capacity_provider is not None
+        ]
+        booting, measured = _rings(policies[0], provider)
+        kernels.run_block_on_instances(  # type: ignore[call-arg]
+            *shared.per_tick(), state, numbers, published, booting, measured, counts, task_ticks,
+            instance_ticks, day_ticks, _span(max(highest, *sizes)), divides, capped,
+            tracking.cooldown_from is CooldownFrom.FULFILMENT, provider.target_capacity_percent == FULL_PERCENT,
+            np.int16(provider.high_datapoints), np.int16(provider.low_datapoints),
+        )  # fmt: skip
+        result.instance_hours_by_day[:, indices] = instance_ticks[:, : len(indices)] / MINUTES_PER_HOUR
     used = slice(len(indices))
     result.ticks_per_hour[indices] = shared.ticks_per_minute * MINUTES_PER_HOUR
     result.task_ticks_by_day[:, indices] = task_ticks[:, used]
@@ -178,63 +243,18 @@ def _run_block(shared: Shared, policies: list[Policy], result: Batch, indices: l
     result.strained_by_day[:, indices] = counts[:, 1, used]
     result.scale_outs[indices] = counts[:, 2, used].sum(axis=0, dtype=np.int64)
     result.scale_ins[indices] = counts[:, 3, used].sum(axis=0, dtype=np.int64)
-    if provider is not None:
-        result.instance_hours[indices] = instance_ticks[:, used].sum(axis=0, dtype=np.int64) / MINUTES_PER_HOUR
 
 
-def counted() -> list[int]:
-    """Rows of a block that count up; they are emptied every day, long before int16 could overflow."""
-    from planner.scaling import kernels
+def _span(highest: int) -> int:
+    """Ticks whose tasks (or instances) fit an unsigned 16-bit sum."""
+    from planner.scaling.kernels import SUM_MOST
 
-    return [kernels.VIOLATIONS, kernels.STRAINS, kernels.OUTS, kernels.INS]
-
-
-Turn = Callable[[int, int, NDArray[np.int32], NDArray[np.int32]], None]
-"""Run ticks from one to another, adding up task ticks and instance ticks."""
+    return SUM_MOST // max(1, highest)
 
 
-def _service_turn(
-    shared: Shared, policy: Policy, state: NDArray[np.int16], numbers: FloatArray, published: NDArray[np.int16]
-) -> Turn:
-    from planner.scaling import kernels
-
-    tracking = policy.target_tracking[0]
-    history = np.tile(state.reshape(-1, kernels.LANES)[kernels.DESIRED], shared.start_ticks + 1)
-
-    def turn(first: int, last: int, task_ticks: NDArray[np.int32], _instances: NDArray[np.int32]) -> None:
-        kernels.run_block(  # type: ignore[call-arg]
-            first, last, *shared.per_tick(), state, numbers, published, history, task_ticks, shared.start_ticks,
-            shared.ticks_per_minute, tracking.capacity_basis is CapacityBasis.DESIRED,
-            tracking.metric_ceiling_percent is not None,
-        )  # fmt: skip
-
-    return turn
-
-
-def _group_turn(
-    shared: Shared,
-    policies: list[Policy],
-    provider: CapacityProvider,
-    state: NDArray[np.int16],
-    numbers: FloatArray,
-    published: NDArray[np.int16],
-) -> Turn:
-    from planner.scaling import kernels
-
-    lanes, tracking = kernels.LANES, policies[0].target_tracking[0]
-    shares = group_state(policies, state, numbers)
-    boot_s = policies[0].delays.instance_boot_s.value_s
-    booting = aligned(max(1, math.ceil(boot_s / SECONDS_PER_MINUTE)) * lanes, np.int16)
+def _rings(policy: Policy, provider: CapacityProvider) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """One row a tick of boot time, and two a minute of the reservation's delay."""
+    lanes = _lanes()
+    boot = math.ceil(policy.delays.instance_boot_s.value_s / SECONDS_PER_MINUTE)
     late = 1 + math.ceil(provider.metric_delay_s / SECONDS_PER_MINUTE)
-    measured = aligned(2 * late * lanes, np.int16)
-
-    def turn(first: int, last: int, task_ticks: NDArray[np.int32], instance_ticks: NDArray[np.int32]) -> None:
-        kernels.run_block_on_instances(  # type: ignore[call-arg]
-            first, last, *shared.per_tick(), state, numbers, shares, published, booting, measured,
-            task_ticks, instance_ticks, tracking.capacity_basis is CapacityBasis.DESIRED,
-            tracking.metric_ceiling_percent is not None, tracking.cooldown_from is CooldownFrom.FULFILMENT,
-            provider.target_capacity_percent == FULL_PERCENT, np.int16(provider.high_datapoints),
-            np.int16(provider.low_datapoints),
-        )  # fmt: skip
-
-    return turn
+    return aligned(max(1, boot) * lanes, np.int16), aligned(2 * late * lanes, np.int16)

@@ -77,9 +77,9 @@ def checked_demand(demand_vcpu: FloatArray) -> FloatArray:
     demand = np.asarray(demand_vcpu, dtype=np.float64)
     if demand.ndim != 1 or len(demand) == 0:
         raise DemandError("demand must be one non-empty series of minutes")
-    if np.isinf(demand).any():
+    if np.isinf(np.fmax.reduce(np.abs(demand), initial=0.0)):
         raise DemandError(f"demand is infinite at minute {int(np.flatnonzero(np.isinf(demand))[0])}")
-    if (demand < 0).any():
+    if np.fmin.reduce(demand, initial=0.0) < 0:
         raise DemandError(f"demand is negative at minute {int(np.flatnonzero(demand < 0)[0])}")
     return demand
 

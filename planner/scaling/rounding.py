@@ -10,16 +10,18 @@ import math
 from typing import Final
 
 TOLERANCE: Final = 1e-6
+ROUND_UP: Final = 1.0 - TOLERANCE
+"""Added before rounding down: a sum and a truncation are what the compiled loops do fastest."""
 
 
 def whole(tasks: float) -> int:
     """Whole tasks (or instances) that hold a real number of them."""
-    return math.ceil(tasks - TOLERANCE)
+    return math.floor(tasks + ROUND_UP)
 
 
 def exceeds(value: float, limit: float) -> bool:
-    """`value > limit`, a millionth over being equal."""
-    return value - TOLERANCE > limit
+    """`value > limit`, a millionth over being equal; for a whole `limit` the same as `whole(value) > limit`."""
+    return value + ROUND_UP >= limit + 1.0
 
 
 def falls_below(value: float, limit: float) -> bool:
