@@ -11,6 +11,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
+from planner.back_tests import judged_demand
 from planner.candidates import FleetCandidate, Group, Search, tasks_at
 from planner.cost import CostLine, fleet_lines, total
 from planner.decide import Decision
@@ -40,9 +41,10 @@ from planner.plan_cost import lines_by_service
 from planner.prices import PriceBook
 from planner.prices.quotes import age_sentence
 from planner.settings import Settings
+from planner.timegrid import TimeGrid
 from planner.units import Seconds, UsdPerHour
 from planner.week import local_hours, week_means
-from planner.workloads import TimeGrid, Workload
+from planner.workloads import Workload
 
 DECIMALS = 6
 """Of USD per hour in documents: a thousandth of a cent a month."""
@@ -87,6 +89,7 @@ def assemble(made: Made) -> PlanDocument:
     peak = busiest_minute(made)
     services = tuple(_service(made, w, fleet) for w in made.workloads)
     cost = _cost(made, fleet, kept, services)
+    demand, back_test = judged_demand(made.workloads, made.chosen.groups, made.settings.utilisation)
     return PlanDocument(
         created_at=made.as_of,
         author=made.settings.author,
@@ -94,7 +97,8 @@ def assemble(made: Made) -> PlanDocument:
         objective=_objective(made),
         inputs=_inputs(made),
         price_book=PriceBookUsed(date=_price_date(made), sha256=made.book.digest, sources=_sources(cost)),
-        demand=tuple(w.summary for w in made.workloads),
+        demand=demand,
+        back_test=back_test,
         services=services,
         fleet=(*fleet, *kept),
         retired=tuple(_retired(made, [*fleet, *kept])),

@@ -16,7 +16,10 @@ from planner.prices import PriceBook
 from planner.settings import Settings, parse_settings
 from planner.workloads import Workload
 
-WORKLOAD_SETTINGS: Final = ("slo", "utilisation", "timezone", "growth", "resize_tasks", "min_tasks", "keep")
+WORKLOAD_SETTINGS: Final = (
+    "slo", "utilisation", "timezone", "holidays", "growth", "launches", "deployments", "resize_tasks", "min_tasks",
+    "keep",
+)  # fmt: skip
 """Settings that change what a service needs; the others only change the fleet."""
 
 OBJECTIVES: Final = (0.99, 0.995, 0.999, 0.9995)

@@ -21,15 +21,16 @@ from planner.cost import MissingPrice
 from planner.decide import Decision, Limits, Option, Undecided, decide
 from planner.documents import PlanDocument
 from planner.estate_cost import daemons_of, fixed_lines, today_lines, today_option, zones_of
+from planner.expectations import unknown_services
 from planner.frames import PlanTables
 from planner.model import Architecture, Estate, Rejection, Resources, Service
 from planner.parallel import in_order
 from planner.prices import PriceBook, catalogue
 from planner.settings import Settings
 from planner.terminal import Refusal
+from planner.timegrid import TimeGrid
 from planner.units import UsdPerHour, usd_per_hour
 from planner.workloads import (
-    TimeGrid,
     TooLittleHistory,
     Workload,
     by_minute,
@@ -116,9 +117,8 @@ def workloads_of(
 ) -> tuple[Workload, ...] | Unplannable:
     """What each service needs under `settings`, in the order of the estate; daemons are left out."""
     estate = studied.estate
-    unknown = sorted(set(settings.keep) - {s.name for s in estate.services})
-    if unknown:
-        return Unplannable(f"keep names {', '.join(unknown)}, which cluster {estate.cluster} does not have.")
+    if unknown := unknown_services(settings, [s.name for s in estate.services], estate.cluster):
+        return Unplannable(unknown)
     services = [s for s in estate.services if s.scheduling_strategy != "DAEMON"]
     usage, demand = by_service(studied.usage), by_service(studied.demand)
     nothing = studied.usage.iloc[:0], studied.demand.iloc[:0]

@@ -8,14 +8,55 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from planner.model import Architecture
+from planner.moments import moment
 from planner.terminal import BadInput
+
+
+def _moment(value: Any) -> datetime:
+    """An ISO 8601 moment; without an offset it means UTC."""
+    try:
+        return moment(value.isoformat() if isinstance(value, date) else str(value), "the moment")
+    except BadInput as wrong:
+        raise ValueError(str(wrong).rstrip(".")) from None
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+
+
+class PlannedLaunch(BaseModel):
+    """A change of a service's load that its history cannot show: a factor, then vCPU on top, from `at` on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    service: str = Field(min_length=1)
+    at: Moment
+    factor: float = Field(default=1.0, gt=0, le=1000)
+    add_vcpu: float = Field(default=0.0, ge=0)
+    until: Moment | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> PlannedLaunch:
+        if self.factor == 1 and self.add_vcpu == 0:
+            raise ValueError(f"the launch of {self.service} changes nothing: give it a factor or add_vcpu")
+        if self.until is not None and self.until <= self.at:
+            raise ValueError(f"the launch of {self.service} ends before it begins")
+        return self
 
 
 class Settings(BaseModel):
@@ -29,6 +70,10 @@ class Settings(BaseModel):
     timezone: str = Field(default="Europe/London", description="IANA zone of working hours and schedules")
     holidays: str | None = Field(default="GB-ENG", description="Country or subdivision of public holidays")
     growth: float = Field(default=0.0, ge=-0.9, le=10, description="Demand to add, as a share of the observed")
+    launches: tuple[PlannedLaunch, ...] = Field(default=(), description="service, at, factor, add_vcpu, until")
+    deployments: dict[str, tuple[Moment, ...]] = Field(
+        default_factory=dict, description="When releases changed the load, by service"
+    )
     survive_zone_loss: bool = Field(default=False, description="All tasks still fit after a zone is lost")
     architectures: tuple[Architecture, ...] = Field(default=(), description="Empty: what the images run on")
     families: tuple[str, ...] = Field(default=(), description="Instance families to consider; empty: all")
@@ -41,6 +86,16 @@ class Settings(BaseModel):
     ceiling_usd_per_month: float | None = Field(default=None, gt=0, description="Refuse plans dearer than this")
     solver_seconds: float = Field(default=10, gt=0, le=3600, description="Limit for the packing certificate")
     seed: int = Field(default=0, ge=0, description="Of everything that draws")
+
+    @property
+    def named_services(self) -> dict[str, tuple[str, ...]]:
+        """Every service that a setting names, by the setting."""
+        return {
+            "keep": self.keep,
+            "launches": tuple(launch.service for launch in self.launches),
+            "deployments": tuple(self.deployments),
+            "jvm_heaps_mib": tuple(self.jvm_heaps_mib),
+        }
 
     @field_validator("timezone")
     @classmethod

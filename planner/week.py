@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from planner.timegrid import TimeGrid
 from planner.units import HOURS_PER_DAY, HOURS_PER_WEEK
-from planner.workloads import TimeGrid
 
 Floats = npt.NDArray[np.float64]
 Hours = npt.NDArray[np.int64]
@@ -31,4 +31,5 @@ def week_means(values: npt.ArrayLike, hours: Hours) -> Floats:
     overall = known.mean() if known.size else 0.0
     of_day = np.divide(day_total, day_count, out=np.full(HOURS_PER_DAY, overall), where=day_count > 0)
     filled = np.tile(of_day, HOURS_PER_WEEK // HOURS_PER_DAY)
-    return np.divide(total, count, out=filled, where=count > 0)
+    means: Floats = np.divide(total, count, out=filled, where=count > 0)
+    return means

@@ -21,11 +21,14 @@ from planner.documents.plan import (
     TargetTrackingPlan,
 )
 from planner.documents.plan import TaskSize as TaskSizePlan
+from planner.expectations import Expected, expected_week, judged, wanted_demand
 from planner.model import Architecture, Resources, Service, TaskType
 from planner.settings import Settings
+from planner.timegrid import TimeGrid
 from planner.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE, CpuUnits, MiB, vcpu
 
 if TYPE_CHECKING:
+    from planner.demand import Score
     from planner.scaling import Outcome, Policy, Tuned
     from planner.scaling.policies import ScheduledScaling
 
@@ -34,20 +37,6 @@ CPU_METRIC: Final = "ECSServiceAverageCPUUtilization"
 BASIC_MONITORING_MINUTES: Final = 5
 MANY_POINTS: Final = 100
 """Points from which the usual distance between them says something."""
-JUDGED_SHARE = 1 / 3
-"""The last third of the history judges what was fitted on the rest."""
-
-
-@dataclass(frozen=True, slots=True)
-class TimeGrid:
-    """Whole minutes from `start` (UTC), `minutes` of them."""
-
-    start: datetime
-    minutes: int
-
-    @property
-    def index(self) -> pd.DatetimeIndex:
-        return pd.date_range(self.start, periods=self.minutes, freq="min", tz="UTC", name="timestamp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +56,8 @@ class Workload:
     summary: ServiceDemand
     scaling: ScalingPlan | None
     on_fargate: bool
+    score: Score | None = None
+    """How forecasts of this service held on its own past; None where the history is too short."""
 
     @property
     def name(self) -> str:
@@ -151,7 +142,9 @@ def measured_hours(values: FloatArray) -> float:
 def kept_workload(service: Service, demand_vcpu: FloatArray, settings: Settings, grid: TimeGrid) -> Workload:
     """A service that stays exactly as it is: its desired count in every minute."""
     tasks = np.full(grid.minutes, service.desired_count, np.int64)
-    summary = summarise(service.name, demand_vcpu, np.zeros(grid.minutes, bool), settings, grid)
+    measured = np.isfinite(demand_vcpu).any()
+    expected = expected_week(demand_vcpu, grid, settings, service.name) if measured else None
+    summary = summarise(service.name, demand_vcpu, np.zeros(grid.minutes, bool), expected)
     return Workload(
         service, size_of(service), ("kept as it is by the parameters",), demand_vcpu, tasks, tasks, summary, None,
         is_on_fargate(service),
@@ -166,10 +159,14 @@ def plan_workload(
     observed = by_minute(merged, "vcpu", grid)
     if measured_hours(observed) < settings.min_history_hours:
         return TooLittleHistory(service.name, measured_hours(observed))
-    wanted = observed * (1 + settings.growth)
+    expected = expected_week(observed, grid, settings, service.name)
+    wanted, changes = wanted_demand(observed, expected, grid, settings, service.name)
+    expected = expected.changed(grid, settings, service.name)
+    score = judged(service.name, observed, grid, settings)
+    notes = (*changes, f"back-test: {score}") if isinstance(score, str) else changes
     censored = np.nan_to_num(by_minute(merged.assign(censored=merged["censored"].astype(float)), "censored", grid))
     size, reasons = _size(service, usage, settings)
-    scaling, outcome = choose_scaling(service, wanted, vcpu(size.cpu_units), settings, grid)
+    scaling, outcome = choose_scaling(service, wanted, vcpu(size.cpu_units), settings, grid, expected)
     return Workload(
         service=service,
         size=size,
@@ -177,9 +174,10 @@ def plan_workload(
         demand_vcpu=wanted,
         tasks=outcome.trajectory.desired.astype(np.int64),
         running=outcome.trajectory.running.astype(np.int64),
-        summary=summarise(service.name, wanted, censored > 0, settings, grid, usage),
+        summary=summarise(service.name, wanted, censored > 0, expected, notes, usage),
         scaling=scaling,
         on_fargate=is_on_fargate(service),
+        score=None if isinstance(score, str) else score,
     )
 
 
@@ -193,6 +191,7 @@ def _size(service: Service, usage: pd.DataFrame, settings: Settings) -> tuple[Ta
         demand_stage.TaskSize(CpuUnits(present.cpu_units), MiB(present.memory_mib)),
         launch="fargate" if is_on_fargate(service) else "ec2",
         scaling=service.scaling,
+        deployments=tuple(pd.Timestamp(at) for at in settings.deployments.get(service.name, ())),
         jvm_heap_mib=None if heap is None else MiB(heap),
     )
     if isinstance(found, demand_stage.Kept):
@@ -201,9 +200,17 @@ def _size(service: Service, usage: pd.DataFrame, settings: Settings) -> tuple[Ta
 
 
 def choose_scaling(
-    service: Service, wanted: FloatArray, task_vcpu: float, settings: Settings, grid: TimeGrid
+    service: Service,
+    wanted: FloatArray,
+    task_vcpu: float,
+    settings: Settings,
+    grid: TimeGrid,
+    expected: Expected | None = None,
 ) -> tuple[ScalingPlan, Outcome]:
-    """Thresholds from the scaling stage; where target tracking cannot hold the objective, a fixed count."""
+    """Thresholds from the scaling stage; where target tracking cannot hold the objective, a fixed count.
+
+    The maximum holds p99 of the coming week, where that is more than the past needs room for.
+    """
     try:
         found = scaling_stage.tune(
             wanted, grid.start, task_vcpu=task_vcpu, slo=settings.slo, utilisation=settings.utilisation,
@@ -214,6 +221,9 @@ def choose_scaling(
     if isinstance(found, scaling_stage.Infeasible):
         return _fixed_count(service, wanted, task_vcpu, settings, grid, found.reason)
     policy = with_least(found.policy, settings.min_tasks if service.target_group_arns else 0)
+    if expected is not None:
+        most = math.ceil(float(expected.p99.max()) / (settings.utilisation * task_vcpu) - 1e-9)
+        policy = replace(policy, max=max(policy.max, min(most, scaling_stage.MOST_TASKS)))
     outcome = scaling_stage.simulate(wanted, grid.start, policy, utilisation=settings.utilisation)
     return scaling_plan(service.name, policy, found, outcome), outcome
 
@@ -304,21 +314,22 @@ def summarise(
     name: str,
     values: FloatArray,
     censored: NDArray[np.bool_],
-    settings: Settings,
-    grid: TimeGrid,
+    expected: Expected | None = None,
+    notes: tuple[str, ...] = (),
     usage: pd.DataFrame | None = None,
 ) -> ServiceDemand:
-    """The demand of one service in the words of the plan, with how p99 held on minutes it had not seen."""
+    """The demand of one service in the words of the plan: what was, and what the coming week is expected to be."""
     known = values[np.isfinite(values)]
     if not len(known):
         return ServiceDemand(
             service=name, p50_vcpu=0, p90_vcpu=0, p99_vcpu=0, peak_vcpu=0, p99_vcpu_by_hour_of_week=(),
             observed_minutes=0, censored_minutes=0, model="nothing was measured",
         )  # fmt: skip
-    series = pd.Series(values, index=grid.index)
-    week = demand_stage.weekly_quantiles(series, settings.timezone)
     p50, p90, p99 = (float(q) for q in np.quantile(known, (0.5, 0.9, 0.99)))
     fullest = np.nan if usage is None else float(usage["memory_used_max_per_task_mib"].max())
+    bounds = int((censored & np.isfinite(values)).sum())
+    if bounds:
+        notes = (*notes, f"censored: in {bounds} minutes use sat at a limit, so more may have been needed")
     return ServiceDemand(
         service=name,
         p50_vcpu=round(p50, 4),
@@ -326,23 +337,18 @@ def summarise(
         p99_vcpu=round(p99, 4),
         peak_vcpu=round(float(known.max()), 4),
         memory_peak_mib_per_task=None if math.isnan(fullest) else round(fullest, 1),
-        p99_vcpu_by_hour_of_week=tuple(round(float(v), 4) for v in week.table["p99"]),
+        p50_vcpu_by_hour_of_week=() if expected is None else _rounded(expected.p50),
+        p90_vcpu_by_hour_of_week=() if expected is None else _rounded(expected.p90),
+        p99_vcpu_by_hour_of_week=() if expected is None else _rounded(expected.p99),
         observed_minutes=len(known),
-        censored_minutes=int((censored & np.isfinite(values)).sum()),
-        coverage_p99=_coverage(series, settings),
-        model="quantiles by hour of the week",
-        warnings=tuple(str(w) for w in week.warnings),
+        censored_minutes=bounds,
+        model="none" if expected is None else expected.model,
+        warnings=notes if expected is None else (*expected.warnings, *notes),
     )
 
 
-def _coverage(series: pd.Series, settings: Settings) -> float | None:
-    """Share of the judged minutes that lay at or under the p99 of the minutes before them."""
-    cut = int(len(series) * (1 - JUDGED_SHARE))
-    past, later = series.iloc[:cut].dropna(), series.iloc[cut:].dropna()
-    if past.empty or later.empty:
-        return None
-    expected = demand_stage.weekly_quantiles(past, settings.timezone).at(pd.DatetimeIndex(later.index))
-    return round(float((later.to_numpy() <= expected["p99"].to_numpy() + 1e-12).mean()), 4)
+def _rounded(values: FloatArray) -> tuple[float, ...]:
+    return tuple(round(max(0.0, float(v)), 4) for v in values)
 
 
 def capacity_vcpu(workload: Workload, pending: Mapping[str, NDArray[np.int64]]) -> FloatArray:

@@ -10,16 +10,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from planner.demand.backtesting import Backtest, Score, backtest
-    from planner.demand.changes import Launch
+    from planner.demand.backtesting import Backtest, Score, backtest, pooled
+    from planner.demand.changes import Launch, levelled, planned
+    from planner.demand.engine import PLAIN
     from planner.demand.forecasting import Forecast, forecast, forecast_many
     from planner.demand.load import LoadToCapacity, ScaleOn, load_to_capacity
     from planner.demand.notices import Notice, UnusableSeries
     from planner.demand.observed import demand, request_demand
     from planner.demand.rightsizing import Kept, Objective, Resize, TaskSize, rightsize
-    from planner.demand.weekly import WeeklyQuantiles, weekly_quantiles
+    from planner.demand.weekly import WeeklyQuantiles, hour_of_week, weekly_quantiles
 
 _HOMES = {
+    "PLAIN": "engine",
     "Backtest": "backtesting",
     "Forecast": "forecasting",
     "Kept": "rightsizing",
@@ -37,13 +39,18 @@ _HOMES = {
     "demand": "observed",
     "forecast": "forecasting",
     "forecast_many": "forecasting",
+    "hour_of_week": "weekly",
+    "levelled": "changes",
     "load_to_capacity": "load",
+    "planned": "changes",
+    "pooled": "backtesting",
     "request_demand": "observed",
     "rightsize": "rightsizing",
     "weekly_quantiles": "weekly",
 }
 
 __all__ = [
+    "PLAIN",
     "Backtest",
     "Forecast",
     "Kept",
@@ -61,7 +68,11 @@ __all__ = [
     "demand",
     "forecast",
     "forecast_many",
+    "hour_of_week",
+    "levelled",
     "load_to_capacity",
+    "planned",
+    "pooled",
     "request_demand",
     "rightsize",
     "weekly_quantiles",

@@ -7,7 +7,7 @@ highest value of the two weeks before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,8 +148,7 @@ def _scored(
             continue
         scores.append(_score(name, record, step, price))
         warnings += [Notice(warning, f"said of {name}") for warning in sorted(record.warnings)]
-    pooled = _pooled(scores) if scores else None
-    return Backtest(tuple(scores), pooled, tuple(skipped), tuple(warnings))
+    return Backtest(tuple(scores), pooled(scores) if scores else None, tuple(skipped), tuple(warnings))
 
 
 def _score(name: str, record: _Record, step: pd.Timedelta, price: float | None) -> Score:
@@ -178,7 +177,8 @@ def _score(name: str, record: _Record, step: pd.Timedelta, price: float | None) 
     )
 
 
-def _pooled(scores: list[Score]) -> Score:
+def pooled(scores: Sequence[Score]) -> Score:
+    """All series together: coverage over all steps, the geometric mean of the ratios, sums of the rest."""
     weights = np.array([score.steps for score in scores], dtype=float)
 
     def mean_ratio(place: int) -> float | None:

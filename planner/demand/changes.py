@@ -11,6 +11,7 @@ import pandas as pd
 from planner.demand.notices import Notice
 
 DAYS_PER_YEAR = 365.25
+MOST_GROWTH = 1000.0
 BEFORE = pd.Timedelta(days=7)
 NEEDED_AFTER = pd.Timedelta(hours=6)
 LEAST_SHIFT = 0.1
@@ -35,18 +36,23 @@ def planned(
     paths: np.ndarray,
     times: pd.DatetimeIndex,
     as_of: pd.Timestamp,
-    growth_per_year: float,
-    launches: Sequence[Launch],
+    *,
+    growth: float = 0.0,
+    growth_per_year: float = 0.0,
+    launches: Sequence[Launch] = (),
 ) -> np.ndarray:
-    """Quantile paths (n, quantiles) with growth from `as_of` on and launches applied to all of them."""
-    if growth_per_year <= -1:
-        raise ValueError(f"growth of {growth_per_year:.0%} a year leaves nothing: write 0.2 for 20 %")
-    years = np.asarray((times - as_of) / pd.Timedelta(days=DAYS_PER_YEAR))
-    paths = paths * ((1 + growth_per_year) ** years)[:, None]
+    """Quantile paths (n, quantiles) with launches, then growth, applied to all of them.
+
+    growth: demand to add at once, as a share of it; growth_per_year: what comes on top from `as_of` on.
+    """
+    for share, words in ((growth, "growth"), (growth_per_year, "growth a year")):
+        if not -1 < share < MOST_GROWTH:
+            raise ValueError(f"{words} of {share:.0%} makes no sense: write 0.2 for 20 %")
     for launch in launches:
-        share = _share_in_force(launch, times)[:, None]
-        paths = paths * (1 + (launch.factor - 1) * share) + launch.add * share
-    return paths
+        force = _share_in_force(launch, times)[:, None]
+        paths = paths * (1 + (launch.factor - 1) * force) + launch.add * force
+    years = np.asarray((times - as_of) / pd.Timedelta(days=DAYS_PER_YEAR))
+    return np.asarray(paths * (1 + growth) * ((1 + growth_per_year) ** years)[:, None])
 
 
 def _share_in_force(launch: Launch, times: pd.DatetimeIndex) -> np.ndarray:

@@ -19,6 +19,8 @@ from planner.demand.smoothing import Array
 
 QUANTILE_RANGE = (0.1, 0.999)
 DAY = pd.Timedelta(days=1)
+PLAIN = "plain quantile"
+"""The model of a series that says too little."""
 ENGINE_MINUTES = (15, 16, 18, 20, 24, 30, 36, 40, 45, 48, 60)
 """Steps the trees work on: those that divide a day. A finer step adds the spread within one of these, a
 coarser one averages them."""
@@ -96,7 +98,7 @@ def prepare(
         recent = (fine or grid).values[-WEEKLY_DAYS * (fine or grid).steps_per_day :]
         recent = recent[~np.isnan(recent)] if np.isfinite(recent).any() else seen
         plain = np.quantile(recent, sorted(settings.quantiles))
-        return Prepared(times, grid.as_of, "plain quantile", tuple(notices), never_negative, plain=plain)
+        return Prepared(times, grid.as_of, PLAIN, tuple(notices), never_negative, plain=plain)
     if len(values) < WEEKLY_DAYS * grid.steps_per_day:
         days = len(values) / grid.steps_per_day
         notices.append(Notice("short-history", f"{days:.1f} days of history cannot show a weekly pattern"))

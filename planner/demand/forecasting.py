@@ -48,6 +48,7 @@ def forecast(
     holidays: str | None = None,
     quantiles: tuple[float, ...] = QUANTILES,
     *,
+    growth: float = 0.0,
     growth_per_year: float = 0.0,
     launches: Sequence[Launch] = (),
     deployments: Sequence[pd.Timestamp] = (),
@@ -56,8 +57,8 @@ def forecast(
 
     Nothing at or after `as_of` is looked at; without it the forecast follows the last point. A value is
     the mean over its step, in the unit of the series. Days and weeks follow `timezone` (UTC by default);
-    `holidays` names a country (GB) or a part of it (GB-ENG). growth_per_year 0.2 is 20 % a year from
-    `as_of` on; deployments are moments at which the level may have changed for good.
+    `holidays` names a country (GB) or a part of it (GB-ENG). growth 0.2 adds 20 % at once, growth_per_year
+    as much by a year from `as_of` on; deployments are moments at which the level may have changed for good.
 
     Raises UnusableSeries when no honest forecast can be made, ValueError for options that make no sense.
     """
@@ -69,6 +70,7 @@ def forecast(
         timezone,
         holidays,
         quantiles,
+        growth=growth,
         growth_per_year=growth_per_year,
         launches=launches,
         deployments=deployments,
@@ -87,6 +89,7 @@ def forecast_many(
     holidays: str | None = None,
     quantiles: tuple[float, ...] = QUANTILES,
     *,
+    growth: float = 0.0,
     growth_per_year: float = 0.0,
     launches: Sequence[Launch] = (),
     deployments: Sequence[pd.Timestamp] = (),
@@ -111,7 +114,14 @@ def forecast_many(
         if isinstance(one, UnusableSeries):
             results[name] = one
             continue
-        changed = planned(found[name], one.times, one.as_of, growth_per_year, launches)
+        changed = planned(
+            found[name],
+            one.times,
+            one.as_of,
+            growth=growth,
+            growth_per_year=growth_per_year,
+            launches=launches,
+        )
         results[name] = _forecast(one, changed, settings)
     return results
 

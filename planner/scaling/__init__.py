@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from planner.scaling.batch import Batch, replay_batch
-    from planner.scaling.choose import Infeasible, Tuned, tune
+    from planner.scaling.choose import MOST_TASKS, Infeasible, Tuned, tune
     from planner.scaling.documents import PolicyError, parse_policy, policy_schema, print_policy
     from planner.scaling.outcome import Outcome
     from planner.scaling.policies import Policy
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Batch": "batch",
     "Infeasible": "choose",
+    "MOST_TASKS": "choose",
     "Tuned": "choose",
     "replay_batch": "batch",
     "tune": "choose",
@@ -30,6 +31,7 @@ _HOME = {
 }
 
 __all__ = [
+    "MOST_TASKS",
     "Batch",
     "DemandError",
     "Infeasible",

@@ -11,8 +11,9 @@ from planner.candidates import Search, impossible, lost_zone, rank, search_fleet
 from planner.documents.plan import ScalingPlan, TaskSize
 from planner.model import Architecture, InstanceType, Resources
 from planner.settings import Settings
+from planner.timegrid import TimeGrid
 from planner.units import CpuUnits, MiB, UsdPerHour
-from planner.workloads import TimeGrid, Workload, summarise
+from planner.workloads import Workload, summarise
 from tests.estates import service
 
 MINUTES = 240
@@ -36,7 +37,7 @@ def workload(name: str, counts: np.ndarray, cpu: int = 1024, memory: int = 1000,
         demand_vcpu=demand,
         tasks=tasks,
         running=tasks,
-        summary=summarise(name, demand, np.zeros(MINUTES, bool), Settings(), GRID),
+        summary=summarise(name, demand, np.zeros(MINUTES, bool)),
         scaling=ScalingPlan(min_capacity=1, max_capacity=99, reason="test"),
         on_fargate=False,
     )

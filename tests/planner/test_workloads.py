@@ -6,12 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from planner.scaling import Policy
 from planner.scaling.policies import ScheduledScaling
-from planner.settings import Settings
-from planner.workloads import TimeGrid, attainment, by_minute, summarise, violated, with_least
+from planner.timegrid import TimeGrid
+from planner.workloads import attainment, by_minute, violated, with_least
 from tests.planner.test_candidates import flat, workload
 
 START = datetime(2026, 5, 11, tzinfo=UTC)
@@ -84,18 +83,6 @@ def test_scheduled_actions_that_change_nothing_are_dropped() -> None:
         ("cron(0 9 ? * MON-FRI *)", 4),
     ]
     assert with_least(policy, 4).scheduled == ()
-
-
-def test_coverage_is_judged_on_minutes_that_were_not_fitted() -> None:
-    minutes = 14 * 1440
-    grid = TimeGrid(START, minutes)
-    doubled = np.ones(minutes)
-    doubled[int(minutes * 2 / 3) :] = 2.0  # the last third is above everything before it
-    found = summarise("web", doubled, np.zeros(minutes, bool), Settings(timezone="UTC"), grid)
-
-    assert found.coverage_p99 == pytest.approx(0.0, abs=0.01)
-    assert found.peak_vcpu == 2.0
-    assert len(found.p99_vcpu_by_hour_of_week) == 168
 
 
 def _fields(value: object) -> dict[str, object]:
