@@ -12,6 +12,7 @@ from deploy.approve import ApprovalRefused, require_valid
 from deploy.authorise import Authorisation, current_step, step_running
 from deploy.diff import diff
 from deploy.execute import Executor, StepFailed
+from deploy.held import statement_of, steps_of
 from deploy.hours import next_opening, refuse_in_hours
 from deploy.journal import Journal, read_journal
 from deploy.keys import Approver
@@ -154,6 +155,8 @@ def _start(
                 "approval": asdict(approval.statement),
                 "signature": approval.signature,
                 "live": dict(observation.live),
+                "wanted": dict(observation.wanted),
+                "order": list(observation.wanted),  # canonical JSON sorts keys
                 "steps": [asdict(step) for step in steps],
             },
         )
@@ -206,14 +209,11 @@ def _resume(config: ConfigDocument, approval: Approval, world: World, path: Path
                 f"An interrupted run of this bundle is in {path} under another approval: pass that one, or "
                 "take it back with `deploy rollback`."
             )
-        steps = tuple(step_from(data) for data in begin["steps"])
+        statement = statement_of(journal.entries, None)  # the signature is that of the approval at hand
+        steps = steps_of(journal.entries, config, providers_of(config), statement)
         _refuse_foreign_changes(config, world, journal, begin["live"])
         journal.append(EntryKind.RESUME, world.clock.now(), {"run": run})
         return _run(config, world, journal, run, steps, begin["live"])
-
-
-def step_from(data: dict[str, Any]) -> Step:
-    return Step(**{**data, "action": Action(data["action"])})
 
 
 def _refuse_foreign_changes(config: ConfigDocument, world: World, journal: Journal, live: dict[str, Any]) -> None:

@@ -130,7 +130,7 @@ def require_valid(
 ) -> None:
     """ApprovalRefused unless a trusted approver who is not the author signed exactly this, here, in time."""
     statement = approval.statement
-    _require_signature(approval, approvers)
+    require_signed(approval, approvers)
     if statement.bundle_sha256 != digest(config):
         raise ApprovalRefused("The approval is for another bundle than this one: have this one approved.")
     if checks_digest(approval.checks) != statement.checks_sha256:
@@ -154,7 +154,8 @@ def require_valid(
         raise ApprovalRefused(over)
 
 
-def _require_signature(approval: Approval, approvers: Sequence[Approver]) -> None:
+def require_signed(approval: Approval, approvers: Sequence[Approver]) -> None:
+    """ApprovalRefused unless a trusted key, of the approver it names, signed the statement."""
     statement = approval.statement
     approver = next((a for a in approvers if a.key_id == statement.key_id), None)
     if approver is None or approver.algorithm != statement.algorithm:

@@ -7,7 +7,7 @@ point, may be killed itself, and may be run again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from deploy.apply import (
     thaw,
 )
 from deploy.execute import TAKING_BACK, Executor
+from deploy.held import before_image, statement_of
 from deploy.journal import Journal
+from deploy.keys import Approver
 from deploy.model import Action, EntryKind, Failure, Image, JournalEntry, Outcome, ResourceRef, State, Step
 from deploy.normalise import covers, exactly, merged, stable
 from deploy.steps import SIZES, Move, plan_steps
@@ -73,7 +75,7 @@ def read_past(entries: tuple[JournalEntry, ...]) -> Past:
         if action in {Action.WRITE, Action.DELETE}:
             ours.setdefault(ref.id, []).append(body["after"])
             if entry.kind is EntryKind.INTENT:
-                before.setdefault(ref.id, body["before"])
+                before.setdefault(ref.id, before_image(entries[0].body["live"], ref, body["before"]))
         if entry.kind is EntryKind.ROLLBACK_INTENT:
             continue
         if action is Action.DRAIN:
@@ -88,10 +90,17 @@ def read_past(entries: tuple[JournalEntry, ...]) -> Past:
     return Past(config, before, frozen, counts, drained, tuple(definitions))
 
 
-def rollback(journal_path: Path, world: World, *, force: bool = False) -> Outcome:
-    """Restore the state before the run. Refuses to overwrite what somebody changed since, unless forced."""
+def rollback(
+    journal_path: Path, world: World, *, approvers: Sequence[Approver] | None = None, force: bool = False
+) -> Outcome:
+    """Restore the state before the run. Refuses to overwrite what somebody changed since, unless forced.
+
+    The approval in the journal holds what is restored (docs/decisions/0077): JournalNotHeld where it does not.
+    `approvers` None: the caller has checked its signature.
+    """
     with Journal.reopen(journal_path) as journal:
         past = read_past(journal.entries)
+        statement_of(journal.entries, approvers)
         run = str(journal.entries[0].body["run"])
         world.lock.acquire(run)
         try:

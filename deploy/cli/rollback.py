@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.options import EndpointUrl, Json, Lock, Profile, Region
+from deploy.options import Approvers, EndpointUrl, Json, Lock, Profile, Region
 from planner import terminal
 
 
@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     def rollback(
         journal: Annotated[Path, typer.Option(help="Journal of the run, or the folder with just one")],
         force: Annotated[bool, typer.Option(help="Overwrite what somebody changed since, too")] = False,
+        approvers: Approvers = None,
         lock: Lock = None,
         region: Region = None,
         endpoint_url: EndpointUrl = None,
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
         from deploy import session
         from deploy.cli.apply import _say, report
         from deploy.journal import read_journal
+        from deploy.keys import default_approvers_path, read_approvers
         from deploy.rollback import read_past
         from deploy.rollback import rollback as take_back
 
@@ -34,7 +36,8 @@ def register(app: typer.Typer) -> None:
             config = read_past(read_journal(path)).config
             target = session.Target(region, endpoint_url, profile)
             world = session.world(config, target, path.parent, lock=lock, say=_say(as_json))
-            outcome = take_back(path, world, force=force)
+            trusted = read_approvers(approvers or default_approvers_path())
+            outcome = take_back(path, world, approvers=trusted, force=force)
         report(outcome, as_json, "taken back")
 
 

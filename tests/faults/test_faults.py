@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -192,6 +193,38 @@ def test_a_process_killed_by_the_system_leaves_a_journal_that_restores_the_start
         assert read_through_boto3(sandbox) == before
 
 
+@pytest.mark.slow
+def test_a_sandbox_killed_in_the_middle_of_an_apply_leaves_a_journal_that_restores_the_start(
+    tmp_path: Path,
+) -> None:
+    """The sandbox keeps its state in memory: started anew it holds the start, and rollback finds that out."""
+    with Sandbox() as sandbox:
+        estate.build(sandbox, ("web",))
+        before = read_through_boto3(sandbox)
+        environment = prepared(sandbox, tmp_path)
+        arguments = ["apply", "bundle", "--approval", "approval.json", "--journal", "journal"]
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        journal = reached(process, tmp_path / "journal", 14)
+    told = process.communicate(timeout=120)[1]
+    assert process.returncode == 1
+    assert "Traceback" not in told
+    assert f"deploy rollback --journal {journal.relative_to(tmp_path)}" in " ".join(told.split())
+    with Sandbox() as anew:
+        estate.build(anew, ("web",))
+        done = deploy(environment | anew.environment(), tmp_path, "rollback", "--journal", str(journal), "--json")
+
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert json.loads(done.stdout)["succeeded"]
+        assert read_through_boto3(anew) == before
+
+
 PROGRAM = "from deploy.cli import main; main()"
 
 
@@ -246,12 +279,18 @@ def prepared(sandbox: Sandbox, folder: Path) -> dict[str, str]:
 
 def killed_after(process: subprocess.Popen[bytes], folder: Path, lines: int) -> Path:
     """Kill the process as soon as its journal has so many lines."""
+    journal = reached(process, folder, lines)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return journal
+
+
+def reached(process: subprocess.Popen[Any], folder: Path, lines: int) -> Path:
+    """The journal, as soon as it has so many lines."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         found = sorted(folder.glob("*.jsonl"))
         if found and found[0].read_bytes().count(b"\n") >= lines:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
             return found[0]
         if process.poll() is not None:
             raise AssertionError(f"the apply ended by itself with {process.returncode}")
