@@ -20,6 +20,7 @@ from planner.cli.price import (
     chosen_currency,
     open_book,
     read_plan,
+    write_file,
 )
 
 if TYPE_CHECKING:
@@ -110,9 +111,9 @@ def compare(
     with terminal.progress("Evaluating platforms", total=len(wanted)) as advance:
         comparison = run(question, wanted, advance)
     if csv_file is not None:
-        csv_file.write_text(_csv(comparison), encoding="utf-8")
+        write_file(csv_file, _csv(comparison))
     if html_file is not None:
-        html_file.write_text(_page(comparison, source, where, book), encoding="utf-8")
+        write_file(html_file, _page(comparison, source, where, book))
     if as_json:
         terminal.print_json(as_document(comparison) | {"region": where, "price_book": _book(book)})
     else:
@@ -206,10 +207,13 @@ def _staff_hours(pairs: list[str]) -> Any:
     hours = dict(STAFF_HOURS)
     for pair in pairs:
         name, _, value = pair.partition("=")
+        platform = _platform(name)
         try:
-            hours[_platform(name)] = float(value)
+            hours[platform] = float(value)
         except ValueError:
-            raise terminal.BadInput(f"{pair} is not PLATFORM=HOURS, e.g. ecs-ec2=10.") from None
+            hours[platform] = -1.0
+        if not 0 <= hours[platform] < float("inf"):
+            raise terminal.BadInput(f"{pair} is not PLATFORM=HOURS a month, e.g. ecs-ec2=10.")
     return hours
 
 

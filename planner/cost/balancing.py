@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Final
 
 from planner.cost.lines import CostLine, Kind
@@ -32,6 +33,12 @@ class LcuLoad:
     requests_per_second: float = 0
     rules_per_request: float = 0
     """Rules that a request runs through, the free ones included."""
+
+    def __post_init__(self) -> None:
+        for name in (f.name for f in fields(self)):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name.replace('_', ' ')} is {value:g}, not a load of 0 or more")
 
     @property
     def dimensions(self) -> dict[str, float]:

@@ -163,7 +163,10 @@ class PriceBook:
             return Rejection(item, "no such item in the price book; `planner prices show` lists them")
         if region not in self.regions and not any(key[0] == region for key in table):
             return self._no_region(region)
-        return Rejection(f"{item} in {region}", f"the price book of {self.date} has no price for it")
+        return Rejection(
+            f"{item} in {region}",
+            f"no price in this price book; `planner prices refresh --region {region}` reads it where there is one",
+        )
 
     def items(self, region: str) -> dict[str, Price]:
         """Every item that has a price in this Region."""

@@ -60,6 +60,11 @@ def render_comparison(comparison: Comparison, title: str, region: str, price_dat
     )
 
 
+def render_figure(figure: go.Figure, title: str, told: str) -> str:
+    """One figure as a page, offline like the report; `told` is its meaning in a sentence."""
+    return _page("figure_page.html.j2", title=title, told=told, picture=figures.fragment(figure, "figure", told))
+
+
 def _page(template: str, **shown: Any) -> str:
     import jinja2
     from plotly.offline import get_plotlyjs

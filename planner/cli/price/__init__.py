@@ -15,6 +15,7 @@ from planner.cli.price.shared import (
     chosen_currency,
     open_book,
     read_plan,
+    write_file,
 )
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "open_book",
     "read_plan",
     "register",
+    "write_file",
 ]
 
 

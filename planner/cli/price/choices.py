@@ -10,9 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from planner import terminal
-from planner.cli.price.shared import AsJson, PricesFolder, Region, check_region, open_book, read_plan, refuse
+from planner.cli.price.shared import (
+    AsJson,
+    PricesFolder,
+    Region,
+    check_region,
+    open_book,
+    read_plan,
+    refuse,
+    write_file,
+)
 
 if TYPE_CHECKING:
+    from planner.cost.break_even import BreakEven
     from planner.cost.commitment import Commitment, Floats
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -32,6 +42,7 @@ def break_even(
     spot: Annotated[bool, typer.Option(help="Against the instance's Spot price")] = False,
     awsvpc_trunking: Annotated[bool, typer.Option(help="The account has awsvpcTrunking on")] = True,
     prices: PricesFolder = None,
+    html_file: Annotated[Path | None, typer.Option("--html", help="Write the curves there, as a page")] = None,
     as_json: AsJson = False,
 ) -> None:
     """How full an instance must be, on average, for EC2 to cost less than Fargate."""
@@ -60,6 +71,8 @@ def break_even(
     found = reckon(types[0].room, needs, types[0].usd_per_hour, task)
     if found is None:
         raise terminal.Refusal(f"A task of {vcpu:g} vCPU and {memory_gib:g} GiB does not fit {instance_type}.")
+    if html_file is not None:
+        write_file(html_file, _break_even_page(found, instance_type, region, vcpu, memory_gib))
     record = {
         "instance_type": instance_type,
         "region": region,
@@ -80,6 +93,17 @@ def break_even(
         print("Fargate is the cheaper one even against a full instance.")
     else:
         print(f"EC2 is the cheaper one when instances are over {found.utilisation:.0%} full on average.")
+
+
+def _break_even_page(found: BreakEven, instance_type: str, region: str, vcpu: float, memory_gib: float) -> str:
+    from planner.alternatives.figures import break_even_curves
+    from planner.report.page import render_figure
+
+    told = (
+        f"A task of {vcpu:g} vCPU and {memory_gib:g} GiB in {region}: {found.tasks_per_instance} fit one"
+        f" {instance_type}, and {found.tasks:.2f} on Fargate cost as much as it"
+    )
+    return render_figure(break_even_curves({instance_type: found}), f"{instance_type} or Fargate", told)
 
 
 def commitment(

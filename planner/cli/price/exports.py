@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from planner import terminal
-from planner.cli.price.shared import AsJson, CurrencyCode, Rate, RateDate, chosen_currency, read_plan
+from planner.cli.price.shared import AsJson, CurrencyCode, Rate, RateDate, chosen_currency, read_plan, write_file
 
 if TYPE_CHECKING:
     from planner.cost import CostLine
@@ -50,12 +50,12 @@ def plan(
     first = start or datetime.combine(read.created_at.astimezone(UTC).date(), time(), UTC)
     period = plan_period(read, first.replace(tzinfo=UTC), days * HOURS_PER_DAY, split=True)
     if csv_file is not None:
-        csv_file.write_text(write_csv(lines), encoding="utf-8")
+        write_file(csv_file, write_csv(lines))
     if hours_file is not None:
-        hours_file.write_text(write_hours(period), encoding="utf-8")
+        write_file(hours_file, write_hours(period))
     if focus_file is not None:
         text = write_focus(period, account_id=read.scope.account_id, region=read.scope.region)
-        focus_file.write_text(text, encoding="utf-8")
+        write_file(focus_file, text)
     split = lines_by_service(lines, read.fleet, read.services)
     record = {
         "plan_usd_per_hour": total(lines),

@@ -58,12 +58,14 @@ def _register_compute(price: typer.Typer) -> None:
     def fargate(
         book: PriceBook,
         region: Region,
-        vcpu: Annotated[float, typer.Option(help="vCPU of the task, e.g. 0.5")],
-        memory_gib: Annotated[float, typer.Option(help="Memory of the task in GiB")],
+        vcpu: Annotated[float, typer.Option(min=0.25, help="vCPU of the task, e.g. 0.5")],
+        memory_gib: Annotated[float, typer.Option(min=0.5, help="Memory of the task in GiB")],
         architecture: Annotated[str, typer.Option(help="x86_64 or arm64")] = "x86_64",
         spot: Annotated[bool, typer.Option(help="Fargate Spot")] = False,
         windows: Annotated[bool, typer.Option(help="Windows containers")] = False,
-        storage_gib: Annotated[float, typer.Option(help="Ephemeral storage; 20 GiB are included")] = 20,
+        storage_gib: Annotated[
+            float, typer.Option(min=20, max=200, help="Ephemeral storage in GiB; 20 are included")
+        ] = 20,
         tasks: Annotated[int, typer.Option(min=1, help="Running tasks")] = 1,
         run_minutes: Annotated[
             float | None, typer.Option(min=0, help="Minutes of one run, for tasks that come and go")
@@ -135,9 +137,9 @@ def _register_services(price: typer.Typer) -> None:
         count: Annotated[int, typer.Option(min=1, help="Load balancers with this load each")] = 1,
         new_connections_per_second: NewConnections = 0,
         active_connections_per_minute: ActiveConnections = 0,
-        gb_per_hour: Annotated[float, typer.Option(help="Processed gigabytes an hour")] = 0,
-        requests_per_second: Annotated[float, typer.Option(help="Requests, for rule evaluations")] = 0,
-        rules: Annotated[float, typer.Option(help="Rules a request runs through; 10 are free")] = 0,
+        gb_per_hour: Annotated[float, typer.Option(min=0, help="Processed gigabytes an hour")] = 0,
+        requests_per_second: Annotated[float, typer.Option(min=0, help="Requests, for rule evaluations")] = 0,
+        rules: Annotated[float, typer.Option(min=0, help="Rules a request runs through; 10 are free")] = 0,
     ) -> Quoted:
         """Application Load Balancers: hours and capacity units (LCU)."""
         from planner.cost import LcuLoad, alb_lines, lcus

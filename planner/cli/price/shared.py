@@ -32,8 +32,8 @@ Rate = Annotated[float | None, typer.Option("--rate", help="Units of the currenc
 RateDate = Annotated[
     datetime | None, typer.Option("--rate-date", formats=["%Y-%m-%d"], help="The day of that rate")
 ]
-NewConnections = Annotated[float, typer.Option(help="New connections a second")]
-ActiveConnections = Annotated[float, typer.Option(help="Active connections a minute")]
+NewConnections = Annotated[float, typer.Option(min=0, help="New connections a second")]
+ActiveConnections = Annotated[float, typer.Option(min=0, help="Active connections a minute")]
 
 
 def open_book(prices: Path | None) -> PriceBook:
@@ -62,6 +62,14 @@ def read_plan(document: Path) -> PlanDocument:
         return load_plan(document)
     except (DocumentError, OSError) as error:
         raise terminal.BadInput(f"{error}") from None
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write an export whole; BadInput where the folder is not there or may not be written to."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise terminal.BadInput(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
 def check_region(book: PriceBook, region: str) -> None:

@@ -128,3 +128,20 @@ def test_people_see_every_platform_and_what_would_flip_it(tasks: str) -> None:
     assert "at least" in shown  # AKS without its disks
     assert "What would flip it" in shown
     assert "Fargate prices" in shown
+
+
+@pytest.mark.parametrize("hours", ["ecs-ec2=nan", "ecs-ec2=-1", "ecs-ec2=many"])
+def test_staff_hours_that_are_none_are_refused(tasks: str, hours: str) -> None:
+    error = run(tasks, "--region", "eu-west-2", "--staff-hours", hours).exception
+
+    assert isinstance(error, terminal.BadInput)
+    assert f"{hours} is not PLATFORM=HOURS" in str(error)
+
+
+def test_a_page_that_cannot_be_written_is_told(tasks: str, tmp_path: Path) -> None:
+    error = run(
+        tasks, "--region", "eu-west-2", "--platform", "ecs-fargate", "--html", str(tmp_path / "no" / "page.html")
+    ).exception
+
+    assert isinstance(error, terminal.BadInput)
+    assert "cannot be written" in str(error)

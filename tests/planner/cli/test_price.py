@@ -149,6 +149,8 @@ def test_pounds_with_a_rate_and_its_date() -> None:
             2,
             "a rate and its date",
         ),
+        (("price", "eks", "--region", "eu-west-2", "--currency", "GBP", "--rate", "0"), 2, "a rate and its date"),
+        (("price", "item", "azure_disk_gb_month", "--region", "uksouth"), 1, "--azure-disk-usd-per-gb-month"),
         (("prices", "use", "20250101T000000Z", "--prices", "nowhere"), 2, "has no snapshot"),
     ],
 )
@@ -157,6 +159,33 @@ def test_what_cannot_be_priced_is_refused_by_name(arguments: tuple[str, ...], co
 
     assert error.exit_code == code
     assert told in str(error)
+
+
+@pytest.mark.parametrize("option", ["--gb-per-hour", "--requests-per-second", "--rules"])
+@pytest.mark.parametrize("value", ["nan", "-1"])
+def test_a_load_that_is_none_is_refused(option: str, value: str) -> None:
+    result = run("price", "alb", "--region", "eu-west-2", option, value)
+
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("size", [("nan", "2", "20"), ("1", "nan", "20"), ("1", "2", "nan"), ("1", "2", "500")])
+def test_a_fargate_size_that_is_none_is_refused(size: tuple[str, str, str]) -> None:
+    vcpu, memory, storage = size
+    result = run(
+        "price",
+        "fargate",
+        "--region",
+        "eu-west-2",
+        "--vcpu",
+        vcpu,
+        "--memory-gib",
+        memory,
+        "--storage-gib",
+        storage,
+    )
+
+    assert result.exit_code == 2
 
 
 def test_a_folder_without_prices_or_with_broken_ones_is_refused(tmp_path: Path) -> None:

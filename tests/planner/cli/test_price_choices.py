@@ -162,6 +162,18 @@ def test_a_plan_s_cost_and_its_exports_add_up(tmp_path: Path) -> None:
     assert {row["SubAccountId"] for row in charges} == {"123456789012"}
 
 
+def test_the_break_even_curve_is_written_as_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "even.html"
+    answer(
+        "break-even", "m5.large", "--region", "eu-west-2", "--vcpu", "0.25", "--memory-gib", "0.5",
+        "--html", str(page),
+    )  # fmt: skip
+
+    text = page.read_text()
+    assert "m5.large or Fargate" in text
+    assert 'role="img" aria-label="A task of 0.25 vCPU and 0.5 GiB in eu-west-2: 8 fit one m5.large' in text
+
+
 def test_a_plan_is_committed_to_hour_by_hour_at_its_own_discounts(tmp_path: Path) -> None:
     document = tmp_path / "plan.json"
     dump_plan(plan(), document)

@@ -153,6 +153,12 @@ def test_load_balancer_pricing_page_example_1() -> None:
     assert round(total(lines) * 24 * 30, 2) == 22.42
 
 
+@pytest.mark.parametrize("gb", [float("nan"), float("inf"), -0.1])
+def test_a_load_that_is_none_is_refused(gb: float) -> None:
+    with pytest.raises(ValueError, match="gb per hour is"):
+        LcuLoad(gb_per_hour=gb)
+
+
 def test_eks_cluster_is_73_dollars_a_month() -> None:
     """AWS EKS pricing page: 0.10 USD an hour for a cluster; 730 hours make 73.00. Extended support 0.60 an
     hour makes 438.00."""
