@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SHOWN_STEP = "15min"
 REPLAY_SHOWN = pd.Timedelta(days=7)
+COMING = pd.Timedelta(days=7)
 
 
 def tables(made: Made, document: PlanDocument, cleaning: CleaningReport) -> PlanTables:
@@ -47,7 +48,9 @@ def _history(made: Made) -> pd.DataFrame:
 
 
 def _planned(made: Made, document: PlanDocument) -> pd.DataFrame:
-    hours = pd.date_range(made.grid.start, made.as_of, freq="h", tz="UTC", inclusive="left")
+    """p99 of the coming week by its hours, laid over the history too."""
+    end = pd.Timestamp(made.as_of) + COMING
+    hours = pd.date_range(made.grid.start, end, freq="h", tz="UTC", inclusive="left")
     local = hours.tz_convert(made.settings.timezone)
     at = np.asarray(local.day_of_week * 24 + local.hour)
     parts = [

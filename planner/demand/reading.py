@@ -28,8 +28,26 @@ def read_series(path: Path) -> LoadedSeries:
     Timestamps with an offset are converted to UTC, those without are taken as UTC. Cells that cannot be
     read are left out and told. Raises ValueError for a file that cannot be read as such a table.
     """
+    times, values, notices = _columns(_table(path), path)
+    return _loaded(times, values, notices, path)
+
+
+def read_many(path: Path) -> dict[str, LoadedSeries]:
+    """The series of a CSV file by name: of its column `series`, or the one of a file without that column."""
     table = _table(path)
-    times, values, notices = _columns(table, path)
+    column = next((name for name in table.columns if str(name).strip().lower() == "series"), None)
+    if column is None:
+        return {path.name: _loaded(*_columns(table, path), path)}
+    if table.empty:
+        raise UnusableSeries("the file has a header but no rows")
+    found = {}
+    for name, rows in table.groupby(column, sort=False):
+        times, values, notices = _columns(rows.drop(columns=column), path)
+        found[str(name)] = _loaded(times, values, notices, path)
+    return found
+
+
+def _loaded(times: pd.Series, values: pd.Series, notices: list[Notice], path: Path) -> LoadedSeries:
     stamps, zone_notices = _timestamps(times, path)
     numbers = pd.to_numeric(values.str.replace("−", "-"), errors="coerce")
     junk = numbers.isna() & values.notna() & ~values.str.strip().str.lower().isin(_EMPTY)

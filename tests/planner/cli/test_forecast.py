@@ -86,6 +86,15 @@ def test_odd_rows_are_told_by_name(tmp_path: Path, rows: list[str], name: str) -
         (("--horizon", "24h", "--step", "1h", "--timezone", "Mars/Base"), "no time zone", 2),
         (("--horizon", "24h", "--step", "1h", "--holidays", "QQ"), "no bank holidays", 2),
         (("--horizon", "24h", "--step", "1h", "--as-of", "1999-01-01"), "no point lies before", 1),
+        (("--horizon", "24h", "--step", "1h", "--quantiles", "p50"), "are no shares", 2),
+        (("--horizon", "24h", "--step", "1h", "--quantiles", "0.5,0.9999"), "must lie between", 2),
+        (("--horizon", "24h", "--step", "1h", "--growth", "-1"), "makes no sense", 2),
+        (("--horizon", "24h", "--step", "1h", "--growth-per-year", "nan"), "makes no sense", 2),
+        (("--horizon", "24h", "--step", "1h", "--launch", "2026-03-15"), "changes nothing", 2),
+        (("--horizon", "24h", "--step", "1h", "--launch", "2026-03-15,factor=-1"), "no number from 0 up", 2),
+        (("--horizon", "24h", "--step", "1h", "--launch", "2026-03-15,times=2"), "it takes factor, add", 2),
+        (("--horizon", "24h", "--step", "1h", "--launch", "soon,factor=2"), "is not a moment", 2),
+        (("--horizon", "24h", "--step", "1h", "--deployment", "once"), "is not a moment", 2),
     ],
 )
 def test_options_that_make_no_sense_are_refused(
@@ -95,6 +104,57 @@ def test_options_that_make_no_sense_are_refused(
 
     assert sentence in str(error)
     assert error.exit_code == code
+
+
+def test_growth_launches_and_p999_come_when_asked(tmp_path: Path) -> None:
+    path = write(tmp_path, ROWS)
+    options = ("--horizon", "24h", "--step", "1h", "--quantiles", "0.5,0.999")
+    changes = ("--growth", "0.1", "--launch", "2026-03-15T12:00Z,factor=2,add=1")
+
+    plain, changed = (run("forecast", path, *options, *more)["forecast"] for more in ((), changes))
+
+    assert list(plain[0]) == ["p50", "p99.9", "timestamp"]  # type: ignore[index]
+    for hour, (was, now) in enumerate(zip(plain, changed, strict=True)):  # type: ignore[call-overload]
+        expected = was["p50"] if hour < 12 else was["p50"] * 2 + 1
+        assert now["p50"] == pytest.approx(expected * 1.1)
+
+
+def test_a_deployment_brings_the_days_before_it_to_its_level(tmp_path: Path) -> None:
+    rows = [
+        f"2026-03-{day:02d}T{hour:02d}:00:00Z,{((day < 13 and 30) or 10) + hour % 7}"
+        for day in range(1, 15)
+        for hour in range(24)
+    ]
+    options = ("--horizon", "24h", "--step", "1h")
+
+    document = run("forecast", write(tmp_path, rows), *options, "--deployment", "2026-03-13")
+
+    assert any(str(text).startswith("deployment-shift: ") for text in document["warnings"])  # type: ignore[attr-defined]
+
+
+def test_many_series_in_one_file_give_a_forecast_each(tmp_path: Path) -> None:
+    rows = [f"{name},{row}" for row in ROWS for name in ("web", "api")]
+    path = write(tmp_path, rows, "series,timestamp,value")
+    options = ("--horizon", "24h", "--step", "1h")
+
+    document = run("forecast", path, *options)
+
+    alone = run("forecast", write(tmp_path, ROWS), *options)
+    assert [one["series"] for one in document["series"]] == ["web", "api"]  # type: ignore[attr-defined]
+    assert document["series"][0]["forecast"] == alone["forecast"]  # type: ignore[index]
+    assert document["refused"] == []
+
+
+def test_a_series_without_values_among_others_is_refused_by_name(tmp_path: Path) -> None:
+    rows = [f"web,{row}" for row in ROWS] + ["api,2026-03-01T00:00:00Z,"]
+    path = write(tmp_path, rows, "series,timestamp,value")
+
+    result = CliRunner().invoke(app, ["forecast", path, "--horizon", "24h", "--step", "1h", "--json"])
+
+    assert result.exit_code == terminal.EXIT_REFUSED
+    document = json.loads(result.stdout)
+    assert [one["series"] for one in document["series"]] == ["web"]
+    assert document["refused"][0]["series"] == "api"
 
 
 def test_a_missing_file_is_bad_input(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from planner.alternatives import Comparison
 from planner.comparison import compare_plan
+from planner.documents.plan import BackTest
 from planner.prices import load
 from planner.purchases import purchases
 from planner.report import render, render_comparison
@@ -37,6 +38,25 @@ def test_the_page_has_every_picture_with_its_meaning_in_words(page: str) -> None
     for name in ("cost", "cost-week", "demand", "week", "packing", "instances", "scaling", "frontier", "coverage"):
         assert f'id="figure-{name}"' in page
     assert page.count('role="img" aria-label="') == 9
+
+
+def test_the_back_test_stands_beside_the_demand() -> None:
+    one = BackTest(
+        forecasts=7, steps=672, pinball_ratio_p50=0.62, pinball_ratio_p90=0.71, pinball_ratio_p99=None,
+        coverage_p90=0.912, coverage_p99=0.991, missed_minutes=90, vcpu_hours=320, usd=12.5,
+        peak_missed_minutes=15, peak_vcpu_hours=900, peak_usd=35.5,
+    )  # fmt: skip
+    made = plan()
+    judged = made.model_copy(
+        update={"demand": (made.demand[0].model_copy(update={"back_test": one}),), "back_test": one}
+    )
+    body = without_plotly(render(judged, tables()))
+
+    row = re.search(r"<tr><th scope=\"row\">web</th>(<td class=\"num\">[^<]*</td>){10}</tr>", body)
+    assert row is not None
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", row[0])
+    assert cells == ["0.62", "0.71", "-", "91.2%", "99.1%", "7", "12.5", "90", "35.5", "15"]
+    assert "all together" in body
 
 
 def test_the_page_loads_nothing_from_elsewhere(page: str) -> None:
