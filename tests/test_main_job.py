@@ -10,6 +10,7 @@ import pytest
 
 from deploy.rehearse import CLUSTER, ROOT, Rehearsal, rehearse
 from planner.documents import PlanDocument, load_config, load_plan
+from tests.browser.opening import figure_sizes, launched, opened
 
 if TYPE_CHECKING:
     from deploy.sandbox import Sandbox
@@ -132,6 +133,24 @@ def test_no_secret_value_is_in_anything_the_run_wrote(sample: tuple[Rehearsal, P
     assert len(texts) > 5
     for path in texts:
         assert "the sample estate has no real secret" not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.browser
+def test_the_report_of_the_run_opens_in_a_browser_and_shows_the_figures(
+    sample: tuple[Rehearsal, PlanDocument, Live],
+) -> None:
+    done, plan, _ = sample
+    with launched() as browser, opened(browser, done.report) as report:
+        told = report.page.inner_text("body")
+        sizes = figure_sizes(report.page)
+
+        assert report.complaints == []
+        assert [url for url in report.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert len(sizes) >= 8
+    assert all(width > 300 and height > 150 for width, height in sizes)
+    assert f"${done.plan_usd_per_month:,.0f}" in told
+    assert f"${done.today_usd_per_month:,.0f}" in told
+    assert all(demand.service in told for demand in plan.demand)
 
 
 def test_planning_the_same_estate_again_gives_the_same_bytes(
