@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from planner.model import Resources
 from planner.units import CpuUnits, MiB
@@ -122,3 +123,27 @@ class Assumptions:
     """The price book has no Azure load balancer price; None leaves it out and says so."""
     azure_disk_usd_per_gb_month: float | None = None
     """Likewise for the nodes' system disks."""
+
+
+def assumptions_from(values: Mapping[str, Any]) -> Assumptions:
+    """Assumptions from a notebook's parameters: `staff_hours` and `migration_days` name only the platforms that
+    differ, and what is not among the fields is passed over. Raises ValueError for a platform that is none, or an
+    amount that is no number of 0 or more."""
+    known = {f.name: values[f.name] for f in fields(Assumptions) if f.name in values}
+    known["staff_hours_per_month"] = _changed(STAFF_HOURS, values.get("staff_hours", {}), "staff_hours")
+    known["migration_days"] = _changed(MIGRATION_DAYS, values.get("migration_days", {}), "migration_days")
+    for name, value in known.items():
+        if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{name} is {value}, not a number of 0 or more")
+    return Assumptions(**known)
+
+
+def _changed(base: Mapping[Platform, float], changes: Mapping[str, Any], name: str) -> Mapping[Platform, float]:
+    changed = dict(base)
+    for platform, value in changes.items():
+        if platform not in set(Platform):
+            raise ValueError(f"{name} names {platform}, which is no platform: use one of {', '.join(Platform)}")
+        if not isinstance(value, (int, float)) or not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{name} of {platform} is {value!r}, not a number of 0 or more")
+        changed[Platform(platform)] = float(value)
+    return MappingProxyType(changed)

@@ -41,7 +41,7 @@ def _still_dearer(comparison: Comparison) -> list[str]:
     """Platforms with a price missing that are dearer than the cheapest without it already."""
     cheapest = comparison.cheapest
     return [
-        f"{e.title} has no price for {' and '.join(r.what for r in e.missing)}, and is dearer without already."
+        f"{e.title} has no price for {' and '.join(r.what for r in e.missing)}, and costs more without it."
         for e in comparison.evaluations
         if e.missing and cheapest is not None and (e.usd_per_hour or 0.0) > (cheapest.usd_per_hour or 0.0)
     ]

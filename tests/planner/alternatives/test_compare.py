@@ -29,6 +29,7 @@ from planner.alternatives import (
     levels,
     tornado,
 )
+from planner.alternatives.assumptions import assumptions_from
 from planner.alternatives.reserves import aks_room, eks_cpu_reserved, eks_room, kubernetes_room
 from planner.cost import CostLine, Kind, total
 from planner.model import Architecture, InstanceType, Rejection, Resources, TaskType
@@ -443,3 +444,27 @@ def test_the_document_says_every_assumption(compared: Comparison) -> None:
     assert assumed["staff_hours_per_month"]["kubernetes-ec2"] == 80
     assert assumed["kubernetes_daemons"] == {"cpu_units": 256, "memory_mib": 384, "pods": 4}
     assert json.loads(json.dumps(assumed, allow_nan=False)) == assumed
+
+
+# Parameters of the notebook
+
+
+def test_parameters_change_only_what_they_name() -> None:
+    found = assumptions_from({"staff_usd_per_hour": 60.0, "staff_hours": {"ecs-ec2": 10}, "plan": "plan.json"})
+
+    assert found.staff_usd_per_hour == 60
+    assert found.staff_hours_per_month[Platform.ECS_EC2] == 10
+    assert found.staff_hours_per_month[Platform.EKS_EC2] == Assumptions().staff_hours_per_month[Platform.EKS_EC2]
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"staff_hours": {"nomad": 1}}, "staff_hours names nomad, which is no platform"),
+        ({"migration_days": {"aks": float("nan")}}, "migration_days of aks is nan"),
+        ({"headroom": -0.1}, "headroom is -0.1"),
+    ],
+)
+def test_parameters_that_are_none_are_refused(values: dict[str, object], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        assumptions_from(values)
