@@ -89,9 +89,8 @@ class Prepared:
     ) -> Batch:
         """Replay every policy; `advance` hears how many are done. See `replay_batch`."""
         bounded = floor is not None or ceiling is not None
-        if bounded and any(
-            self.by_reference[i] or p.scheduled or p.predictive for i, p in enumerate(self.policies)
-        ):
+        own = any(policy.scheduled or policy.predictive for policy in self.policies)
+        if bounded and (own or any(self.by_reference)):
             raise ValueError("a floor needs policies that fit the lanes and have no schedule of their own")
         result = _empty(self.by_reference, -(-len(self.demand) // MINUTES_PER_DAY))
         for index, reason in enumerate(self.by_reference):
@@ -223,15 +222,11 @@ def _run_block(shared: Shared, policies: list[Policy], result: Batch, indices: l
         )  # fmt: skip
     else:
         add_group(policies, state, numbers)
-        sizes = [
-            min(p.capacity_provider.max_size, int(kernels.MOST))
-            for p in policies
-            if p.capacity_provider is not None
-        ]
+        largest = max(p.capacity_provider.max_size for p in policies if p.capacity_provider is not None)
         booting, measured = _rings(policies[0], provider)
         kernels.run_block_on_instances(  # type: ignore[call-arg]
             *shared.per_tick(), state, numbers, published, booting, measured, counts, task_ticks,
-            instance_ticks, day_ticks, _span(max(highest, *sizes)), divides, capped,
+            instance_ticks, day_ticks, _span(max(highest, min(largest, int(kernels.MOST)))), divides, capped,
             tracking.cooldown_from is CooldownFrom.FULFILMENT, provider.target_capacity_percent == FULL_PERCENT,
             np.int16(provider.high_datapoints), np.int16(provider.low_datapoints),
         )  # fmt: skip

@@ -84,6 +84,6 @@ def add_group(policies: Sequence[Policy], state: NDArray[np.int16], numbers: Flo
 
 
 def reciprocal_of(divisor: int) -> tuple[np.int16, int]:
-    """Factor (an unsigned 16-bit pattern) and shift with which kernels.divide divides twice a count below 2 ** 15."""
+    """Factor (an unsigned 16-bit pattern) and shift for kernels.divide, for counts below 2 ** 15."""
     shift = (divisor - 1).bit_length()
     return np.uint16(-(-(1 << (15 + shift)) // divisor)).view(np.int16), shift

@@ -395,7 +395,7 @@ def run_block(  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def divide(_typing: Any, count: Any, reciprocal: Any, shift: Any) -> Any:
+def divide(_typing: Any, count: Any, reciprocal: Any, shift: Any) -> Any:  # noqa: ARG001 - their types
     """`count` over an invariant divisor, rounded down: a product of 16 by 16 bits, its upper half, a shift.
 
     Exact for even counts of 16 bits with `blocks.reciprocal_of` the divisor (Granlund and Montgomery,

@@ -94,8 +94,8 @@ class Shared:
         load, source = np.empty(ticks), np.empty(ticks, np.int64)
         new_points, high_points, low_points, needed, strained = np.empty((5, ticks), np.int16)
         prepare(  # type: ignore[call-arg]
-            np.ascontiguousarray(demand), parts, late, rows, high_datapoints, low_datapoints, EVALUATION_RANGE_EXTRA,
-            policy.task_vcpu * utilisation, strain,
+            np.ascontiguousarray(demand), parts, late, rows, high_datapoints, low_datapoints,
+            EVALUATION_RANGE_EXTRA, policy.task_vcpu * utilisation, strain,
             load, new_points, source, high_points, low_points, needed, strained,
         )  # fmt: skip
         shared = bool(policy.scheduled or policy.predictive)
