@@ -83,7 +83,7 @@ def test_the_report_notebook_s_parameters_are_the_settings_and_the_request() -> 
     named = set(re.findall(r"(?m)^(\w+): ", "".join(cell["source"])))
 
     assert named == set(Settings.model_fields) | {
-        "cluster", "region", "profile", "endpoint_url", "since", "as_of", "store", "out",
+        "cluster", "region", "profile", "endpoint_url", "since", "as_of", "store", "out", "prices",
     }  # fmt: skip
 
 

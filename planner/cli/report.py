@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from planner import terminal
+from planner.cli.price import PricesFolder, open_book
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
             "runs"
         ),
         store: Annotated[Path | None, typer.Option(help="Metric store to keep; default: OUT/store")] = None,
+        prices: PricesFolder = None,
         endpoint_url: Annotated[str | None, typer.Option(help="Another AWS endpoint, e.g. the sandbox's")] = None,
         notebook: Annotated[Path | None, typer.Option(help="Report notebook to run instead of the own")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print paths and figures as JSON")] = False,
@@ -32,10 +34,12 @@ def register(app: typer.Typer) -> None:
         """Plan a cluster and write report.html, plan.json and the executed notebook into a new run folder."""
         from planner.report.run import ReportRequest, run_report
 
+        open_book(prices)  # a broken folder is told before minutes of metrics are pulled
         made = run_report(
             ReportRequest(
                 cluster=cluster, region=region, profile=profile, since=since, as_of=as_of, out=out,
                 store=store or out / "store", endpoint_url=endpoint_url, params=params, notebook=notebook,
+                prices=prices,
             )
         )  # fmt: skip
         if as_json:

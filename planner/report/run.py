@@ -29,6 +29,8 @@ class ReportRequest:
     endpoint_url: str | None
     params: Path | None
     notebook: Path | None = None
+    prices: Path | None = None
+    """Folder of `planner prices refresh`; None: the embedded prices."""
 
 
 def run_report(request: ReportRequest) -> dict[str, Any]:
@@ -84,6 +86,7 @@ def _execute(notebook: Path, folder: Path, request: ReportRequest, settings: Set
         "since": request.since,
         "as_of": request.as_of or "",
         "store": str(request.store.resolve()),
+        "prices": str(request.prices.resolve()) if request.prices else "",
         "out": str(folder.resolve()),
         **settings.model_dump(mode="json"),
     }

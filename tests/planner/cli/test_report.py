@@ -109,6 +109,14 @@ def test_an_unknown_parameter_is_refused_before_anything_is_made(sandbox: Sandbo
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_folder_without_prices_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    code, told = run(["--cluster", "young", "--prices", str(tmp_path)], dict(os.environ), tmp_path)
+
+    assert code == 2
+    assert f"planner prices refresh --prices {tmp_path}" in str(told["error"])
+    assert not (tmp_path / "runs").exists()
+
+
 def test_an_endpoint_that_nobody_answers_is_one_sentence(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
