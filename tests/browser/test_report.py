@@ -31,7 +31,7 @@ def report(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[O
 def test_every_figure_is_drawn_with_a_size_a_person_can_see(report: Opened) -> None:
     boxes = figure_sizes(report.page)
 
-    assert len(boxes) == 8
+    assert len(boxes) == report.page.locator("[role=img]").count() >= 8
     assert all(width > 300 and height > 150 for width, height in boxes)
 
 
