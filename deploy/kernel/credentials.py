@@ -41,23 +41,6 @@ NOWHERE = {
 }
 """What makes an AWS SDK in a child process find no credentials by itself."""
 
-# What a session's own credential chain may call to get or renew credentials.
-_CHAIN = frozenset(
-    {
-        ("sts", "AssumeRole"),
-        ("sts", "AssumeRoleWithSAML"),
-        ("sts", "AssumeRoleWithWebIdentity"),
-        ("sso", "GetRoleCredentials"),
-        ("sso-oidc", "CreateToken"),
-        ("signin", "CreateOAuth2Token"),
-    }
-)
-
-
-def chain_allows(service: str, operation: str, _region: str, _parameters: Mapping[str, Any]) -> str | None:
-    """The permit under which the credential chain runs."""
-    return None if (service, operation) in _CHAIN else "is no part of getting credentials"
-
 
 def take_from(environment: MutableMapping[str, str]) -> dict[str, str]:
     """Remove everything that leads to credentials, put `NOWHERE` in its place, and return what was removed."""
@@ -108,6 +91,12 @@ class Holder:
         session: Any = botocore.session.Session()
         session._credentials = self._credentials(role_arn)
         return session
+
+    def forget(self, role_arn: str | None) -> None:
+        """Drop a role's credentials: the next session for it assumes the role anew."""
+        with self._lock:
+            if role_arn is not None and role_arn != self._read_role:
+                self._held.pop(role_arn, None)
 
     def _keep_region(self) -> None:
         """A profile's Region stays known although its file is no longer named in the environment."""

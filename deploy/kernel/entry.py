@@ -1,6 +1,8 @@
 """The functions that stand in for botocore's: ask the guard through an audit event, then go on or raise.
 
-An event nobody answers (a process without the guard's hook) is a refusal.
+They use nothing but their closures, which the guard looks at: a name that is looked up in a module could be
+given another meaning. A refusal is raised by the guard's hook itself; an event nobody answers (a process without
+the hook) is one too. What the guard has to know until the call ends is kept in `answer`, which is emptied then.
 """
 
 from __future__ import annotations
@@ -10,41 +12,38 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from botocore.awsrequest import AWSPreparedRequest, HeadersDict
-
 from deploy.kernel.refusals import GuardTampered
 
-
-def _go(answer: list[Any]) -> None:
-    if answer != [True]:
-        raise answer[0] if answer else GuardTampered("The write guard does not answer: restart the kernel.")
+UNANSWERED = GuardTampered("The write guard does not answer: restart the kernel. Nothing was written.")
 
 
 def calling(original: Callable[..., Any]) -> Callable[..., Any]:
-    audit, go = sys.audit, _go
+    audit, unanswered = sys.audit, UNANSWERED
 
     @functools.wraps(original)
     def _make_api_call(self: Any, operation_name: Any, api_params: Any) -> Any:
         answer: list[Any] = []
-        audit("ecs_deploy.guard.call", answer, self, operation_name, api_params)
-        go(answer)
         try:
+            audit("ecs_deploy.guard.call", answer, self, operation_name, api_params)
+            if not answer:
+                raise unanswered
             return original(self, operation_name, api_params)
         finally:
-            audit("ecs_deploy.guard.called", answer)
+            answer.clear()
 
     del _make_api_call.__wrapped__
     return _make_api_call
 
 
 def signing(original: Callable[..., Any]) -> Callable[..., Any]:
-    audit, go = sys.audit, _go
+    audit, unanswered = sys.audit, UNANSWERED
 
     @functools.wraps(original)
     def add_auth(self: Any, request: Any) -> Any:
         answer: list[Any] = []
         audit("ecs_deploy.guard.sign", answer, self, request)
-        go(answer)
+        if not answer:
+            raise unanswered
         return original(self, request)
 
     del add_auth.__wrapped__
@@ -52,43 +51,26 @@ def signing(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def sending(original: Callable[..., Any]) -> Callable[..., Any]:
-    audit, go = sys.audit, _go
+    audit, unanswered, any_error = sys.audit, UNANSWERED, Exception
 
     @functools.wraps(original)
     def send(self: Any, request: Any) -> Any:
-        frozen = _frozen(request)
         answer: list[Any] = []
-        audit("ecs_deploy.guard.send", answer, frozen)
-        go(answer)
         try:
-            return original(self, frozen)
+            audit("ecs_deploy.guard.send", answer, request)
+            if not answer:
+                raise unanswered
+            return original(self, answer[0])  # the copy that was judged
+        except any_error:
+            for further in answer[1:]:
+                if further is not True:  # a refusal below, which the transport wrapped in an error of its own
+                    raise further from None
+            raise
         finally:
-            audit("ecs_deploy.guard.sent", answer)
+            answer.clear()
 
     del send.__wrapped__
     return send
-
-
-def _frozen(request: Any) -> Any:
-    """The request, or a copy of it, whose method, URL and headers answer the same each time they are read."""
-    headers: Any = request.headers
-    is_plain = type(request) is AWSPreparedRequest and type(headers) is HeadersDict
-    if is_plain and len(vars(request)) == PARTS:
-        return request
-    headers = HeadersDict({str(name): _plain(value) for name, value in headers.items()})
-    return AWSPreparedRequest(
-        str(request.method), str(request.url), headers, request.body, request.stream_output, request.context
-    )
-
-
-PARTS = 6
-"""Attributes of an AWSPreparedRequest: method, url, headers, body, stream_output, context."""
-
-
-def _plain(value: Any) -> str | int:
-    if type(value) is bytes:
-        return value.decode("latin-1")
-    return value if type(value) is int else str(value)
 
 
 def codes() -> Mapping[str, Any]:

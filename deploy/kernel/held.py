@@ -1,15 +1,25 @@
 """Whether things are still what they were: attributes, items and closures compared by identity, fast.
 
-A call of AWS asks this twice, so the comparison is compiled once from the list of points: `o.name is v and ...` is
-the quickest form that Python has, about ten nanoseconds a point.
+Each request that leaves asks this, so the comparison is compiled once from the list of points: `d['name'] is v
+and ...` is the quickest form that Python has, about twenty nanoseconds a point.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT = _Absent()
+"""Stands for an item that is not there, and has to stay so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +32,8 @@ class Point:
     is_item: bool = False
 
     def read(self) -> Any:
-        return self.owner[self.name] if self.is_item else getattr(self.owner, self.name)
+        """What is there now; `ABSENT` for an item that is not."""
+        return self.owner.get(self.name, ABSENT) if self.is_item else getattr(self.owner, self.name)
 
 
 def hold(points: Sequence[Point]) -> Callable[[], str | None]:
@@ -50,14 +61,49 @@ def _is(point: Point, value: Any) -> bool:
 
 def _compiled(points: Sequence[Point], values: Sequence[Any]) -> Callable[[], bool]:
     space: dict[str, Any] = {}
-    terms = ["True"]
-    for number, (point, value) in enumerate(zip(points, values, strict=True)):
-        space[f"o{number}"], space[f"v{number}"] = point.owner, value
-        access = f"[{point.name!r}]" if point.is_item else f".{point.name}"
-        terms.append(f"o{number}{access} is v{number}")
-    exec(f"def same():\n    return {' and '.join(terms)}", space)
+    terms: dict[str, None] = {"True": None}
+    names: dict[int, str] = {}
+
+    def name_of(thing: Any) -> str:
+        name = names.setdefault(id(thing), f"x{len(names)}")
+        space[name] = thing
+        return name
+
+    for point, value in zip(points, values, strict=True):
+        for owner, name, held in _places(point, value):
+            if held is ABSENT:
+                terms[f"{name!r} not in {name_of(owner)}"] = None
+            elif isinstance(owner, dict):
+                terms[f"{name_of(owner)}[{name!r}] is {name_of(held)}"] = None
+            else:
+                terms[f"{name_of(owner)}.{name} is {name_of(held)}"] = None
+    parameters = ", ".join(f"{name}={name}" for name in space)
+    exec(f"def same({parameters}):\n    return {' and '.join(terms)}", space)
     same: Callable[[], bool] = space["same"]
     return same
+
+
+def _places(point: Point, value: Any) -> Iterator[tuple[Any, str, Any]]:
+    """Where the point has to be looked at: an attribute of a class in the dictionaries of the class and its bases.
+
+    A dictionary's item is read in a third of the time of an attribute; the dictionaries are the classes' own.
+    """
+    if point.is_item or not isinstance(point.owner, type):
+        owner = point.owner if not point.is_item or type(point.owner) is dict else _own(point.owner)
+        yield owner, point.name, value
+        return
+    for cls in point.owner.__mro__:
+        held = vars(cls).get(point.name, ABSENT)
+        yield _own(vars(cls)), point.name, held
+        if held is not ABSENT:
+            return
+
+
+def _own(proxy: Any) -> dict[str, Any]:
+    """The dictionary behind a class's read-only view of it."""
+    (found,) = gc.get_referents(proxy)
+    assert type(found) is dict
+    return found
 
 
 def module_points(modules: Mapping[str, Mapping[str, str]]) -> Iterator[Point]:

@@ -2,7 +2,7 @@
 
 An entry point asks the guard and only then calls what it replaced. It holds no decision: whoever replaces it,
 reaches the original behind it or copies it meets the next layer. `EntryPoints.changed` compares, in a few
-microseconds, everything the layers stand on with what was put there.
+microseconds, what carries a judged request with what was put there; `changed_anywhere` looks further, once a cell.
 """
 
 from __future__ import annotations
@@ -22,12 +22,17 @@ _PROTECTED_MODULES = (
     "botocore.endpoint",
     "botocore.httpsession",
     "botocore.signers",
+    "deploy.kernel.body",
+    "deploy.kernel.departure",
     "deploy.kernel.entry",
     "deploy.kernel.guard",
     "deploy.kernel.held",
     "deploy.kernel.integrity",
     "deploy.kernel.network",
     "deploy.kernel.operations",
+    "deploy.kernel.outgoing",
+    "deploy.kernel.refusals",
+    "deploy.kernel.sealed",
     "deploy.kernel.wire",
     "http.client",
 )
@@ -40,6 +45,13 @@ _ASKING: Mapping[str, Mapping[str, str]] = {
         "_send"
     },
     "botocore.signers": {"RequestSigner": "handler sign get_auth_instance generate_presigned_url"},
+}
+
+# What is looked at each time a request leaves.
+_OFTEN: Mapping[str, Mapping[str, str]] = {
+    "botocore.client": {"BaseClient": "_make_api_call"},
+    "botocore.httpsession": {"URLLib3Session": "send"},
+    "http.client": {"HTTPConnection": "send"},
 }
 
 _CONNECTION = "connect send request putrequest putheader endheaders _send_output close"
@@ -58,7 +70,31 @@ _CARRYING: Mapping[str, Mapping[str, str]] = {
     "urllib3.connectionpool": {"HTTPConnectionPool": "urlopen _make_request _get_conn _new_conn"},
 }
 
+# Below them: what a connection is made of. Looked at after each cell.
+_BELOW: Mapping[str, Mapping[str, str]] = {
+    "socket": {"socket": "connect send sendall"},
+    "ssl": {"SSLContext": "wrap_socket", "SSLSocket": "connect send sendall write"},
+}
+_BELOW_FUNCTIONS: Mapping[str, str] = {
+    "socket": "create_connection getaddrinfo",
+    "urllib3.util.connection": "create_connection",
+    "urllib3.util.ssl_": "ssl_wrap_socket",
+}
+
+# Fields that a request carries itself: a property of that name on its class would answer in their place.
+_FIELDS = ("method", "url", "headers", "body", "stream_output", "context", "__getattribute__")
+
 ONCE = "{name} is held by the write guard and is not loaded a second time in this kernel. Nothing was written."
+# Modules that start another interpreter in this process: an audit hook is not inherited by it.
+_OTHER_INTERPRETERS = frozenset({"_xxsubinterpreters", "_interpreters", "_interpqueues", "_interpchannels"})
+_LOOKS = (
+    "cpython.PyInterpreterState_New",
+    "gc.get_objects",
+    "gc.get_referents",
+    "gc.get_referrers",
+    "sys._current_frames",
+    "sys.monitoring.register_callback",
+)
 NO_LOOK = "{event} is refused in this kernel: it reaches into the write guard. Nothing was written."
 
 
@@ -68,17 +104,15 @@ class EntryPoints:
 
     codes: Mapping[str, Any]
     """The code objects that may ask the guard, by layer."""
-    changed_above: Callable[[], str | None]
-    """The name of what judges a call and hands it on, and is not as it was put: asked when a call is made."""
-    changed_below: Callable[[], str | None]
-    """The same of what carries a request to the socket: asked when one leaves: handlers may have run since."""
+    changed_here: Callable[[], str | None]
+    """The first of the entry points that is not as it was put; None if all are: asked of each request."""
+    changed: Callable[[], str | None]
+    """The same of all that hands on and carries a request: asked of each connection, and of each step of a run."""
+    changed_anywhere: Callable[[], str | None]
+    """The same over everything that is watched, the guard's own modules too."""
     _functions: frozenset[int]
     _code_ids: frozenset[int]
     _files: Mapping[str, str]
-
-    def changed(self) -> str | None:
-        """The name of the first thing that is not as it was put; None if all is in place."""
-        return self.changed_above() or self.changed_below()
 
     def watches(self) -> Mapping[str, Callable[..., None]]:
         """Audit events by which somebody would take an entry point apart."""
@@ -104,6 +138,10 @@ class EntryPoints:
             return refuse
 
         def imported(module: str, *_: Any) -> None:
+            if module in _OTHER_INTERPRETERS:
+                raise ImportError(
+                    f"{module} is not available in this kernel: it starts interpreters without a guard"
+                )
             if module == "awscrt" or module.startswith("awscrt."):
                 # botocore asks for it and does without: its sockets are written in C, out of the guard's sight
                 raise ImportError(
@@ -116,7 +154,7 @@ class EntryPoints:
             "exec": run_code,
             "function.__new__": new_function,
             "import": imported,
-            **{event: look(event) for event in ("gc.get_objects", "gc.get_referrers", "gc.get_referents")},
+            **{event: look(event) for event in _LOOKS},
         }
 
 
@@ -147,10 +185,13 @@ def install_entry_points() -> EntryPoints:
     for signer in _signers(botocore.auth):
         place(signer, "add_auth", entry.signing)
 
+    carrying = [*module_points({**_ASKING, **_CARRYING}), *_signing_points(), *_closure_points(placed)]
+    carrying += _request_points()
     return EntryPoints(
         codes=entry.codes(),
-        changed_above=hold([*module_points(_ASKING), *_signing_points(), *_closure_points(placed)]),
-        changed_below=hold([*module_points(_CARRYING)]),
+        changed_here=hold([*module_points(_OFTEN), *_closure_points(placed[:2])]),
+        changed=hold(carrying),
+        changed_anywhere=hold([*carrying, *_points_below(), *_own_points()]),
         _functions=frozenset(id(function) for function in (*placed, *_ours())),
         _code_ids=frozenset(id(code) for code in entry.codes().values()),
         _files={str(sys.modules[name].__file__): name for name in _PROTECTED_MODULES if name in sys.modules},
@@ -165,7 +206,7 @@ def _signers(module: Any) -> Iterator[type]:
 
 def _ours() -> Iterator[Any]:
     for name in _PROTECTED_MODULES:
-        if name.startswith("deploy.kernel."):
+        if name.startswith("deploy.kernel.") and name in sys.modules:
             yield from (v for v in vars(sys.modules[name]).values() if callable(v) and hasattr(v, "__code__"))
 
 
@@ -179,3 +220,25 @@ def _closure_points(placed: list[Any]) -> Iterator[Point]:
     for replacement in placed:
         for cell in replacement.__closure__ or ():
             yield Point(cell, "cell_contents", f"the closure of {replacement.__qualname__}")
+
+
+def _request_points() -> Iterator[Point]:
+    """The class of a request."""
+    request = sys.modules["botocore.awsrequest"].AWSPreparedRequest
+    for name in _FIELDS:
+        yield Point(vars(request), name, f"botocore.awsrequest.AWSPreparedRequest.{name}", is_item=True)
+
+
+def _points_below() -> Iterator[Point]:
+    yield from module_points(_BELOW)
+    for module_name, functions in _BELOW_FUNCTIONS.items():
+        for name in functions.split():
+            yield Point(sys.modules[module_name], name, f"{module_name}.{name}")
+
+
+def _own_points() -> Iterator[Point]:
+    """Everything in the guard's own modules: the private copy does not use it, but who sets it means to."""
+    for name in _PROTECTED_MODULES:
+        if name.startswith("deploy.kernel.") and name in sys.modules:
+            for attribute in list(vars(sys.modules[name])):
+                yield Point(vars(sys.modules[name]), attribute, f"{name}.{attribute}", is_item=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -24,6 +25,13 @@ BANNER = (
     "ECS deploy: reads of AWS pass; every write is refused unless it is a step of an approved bundle that %apply "
     "carries out. Verbs: %plan %check %diff %approve %apply %watch %verify %rollback %drift %history"
 )
+
+
+JUDGES = ("deploy", "planner", "base64", "builtins", "contextlib", "cryptography", "hashlib", "json")
+"""Packages on whose functions it rests whether a bundle is approved: none may be another than at the start."""
+
+SHELLS_OWN = frozenset(f"builtins.{name}" for name in ("display", "exit", "get_ipython", "help", "input", "quit"))
+"""What IPython itself puts in place of."""
 
 
 class DeployShell(ZMQInteractiveShell):
@@ -84,15 +92,19 @@ def _evidence(approvers: Any) -> Any:
     from deploy.kernel.permits import announced, open_run, step_refusal
 
     assert deploy.apply
-    changed = hold([*library_points(("deploy", "planner"))])
+    changed = hold([p for p in library_points(JUDGES) if p.label not in SHELLS_OWN])
 
-    def evidence(config: Any, approval: Any, lock: str | None, taking_back: bool = False) -> guard.Allows:
+    def require_whole() -> None:
         altered = changed()
         if altered is not None:
             raise GuardTampered(guard.TAMPERED.format(what=altered))
+
+    def evidence(config: Any, approval: Any, lock: str | None, taking_back: bool = False) -> guard.Allows:
+        require_whole()
         run = open_run(config, approval, approvers(), datetime.now(UTC), lock, taking_back)
 
         def allows(service: str, operation: str, region: str, parameters: Any) -> str | None:
+            require_whole()
             return step_refusal(run, current_step(), announced(), (service, operation), region, parameters)
 
         return allows
@@ -108,6 +120,10 @@ def _hands(guarding: guard.Guard, holder: credentials.Holder, approvers: Any) ->
     def boto_session(to_write: bool, endpoint_url: str | None) -> Any:
         import boto3
 
+        if to_write and not guarding.is_running():
+            raise KernelRefusal(
+                "The deploy role is assumed inside %apply and %rollback only. Nothing was written."
+            )
         session = boto3.Session(botocore_session=holder.session(deploy_role)) if to_write else boto3.Session()
         if session.get_credentials() is None and _is_loopback(endpoint_url):
             from deploy.sandbox.sandbox import CREDENTIALS
@@ -115,10 +131,19 @@ def _hands(guarding: guard.Guard, holder: credentials.Holder, approvers: Any) ->
             return boto3.Session(CREDENTIALS["aws_access_key_id"], CREDENTIALS["aws_secret_access_key"])
         return session
 
+    @contextmanager
+    def run(*given: Any, **options: Any) -> Iterator[None]:
+        """A run of the guard, after which the deploy role's credentials are forgotten."""
+        try:
+            with guarding.run(*given, **options):
+                yield
+        finally:
+            holder.forget(deploy_role)
+
     return Hands(
         boto_session=boto_session,
         clock=lambda endpoint_url: clock_for(endpoint_url, guarding.control),
-        run=guarding.run,
+        run=run,
         approvers=approvers,
         remember_endpoint=guarding.remember_endpoint,
     )
@@ -160,7 +185,7 @@ def kernel_class() -> type[IPythonKernel]:
             reply: dict[str, Any] = await execute(code, silent, *args, **options)
             record.flush()
             broken = status()
-            if broken is not None and reply.get("status") == "ok":
+            if broken is not None and reply.get("ename") != GuardTampered.__name__:
                 return self._refuse(GuardTampered(broken), silent)
             return reply
 

@@ -129,14 +129,14 @@ NOT_READS: Mapping[str, frozenset[str]] = {
 
 _NOT_READ_NAMES = frozenset().union(*NOT_READS.values())
 
-# A read that decrypts when asked to: the parameter that asks.
-_SECRET_WHEN = {
+SECRET_WHEN: Mapping[tuple[str, str], str] = {
     ("ssm", "GetParameter"): "WithDecryption",
     ("ssm", "GetParameters"): "WithDecryption",
     ("ssm", "GetParametersByPath"): "WithDecryption",
     ("ssm", "GetParameterHistory"): "WithDecryption",
     ("datazone", "GetConnection"): "withSecret",
 }
+"""Reads that decrypt when asked to: the parameter that asks."""
 
 
 @lru_cache(maxsize=4096)
@@ -165,7 +165,7 @@ def refusal(service: str, operation: str, parameters: Any) -> str | None:
     """Why this call is not a read, as the end of a sentence; None for a read."""
     if not is_read(service, operation):
         return "is not known to be a read"
-    asks = _SECRET_WHEN.get((service, operation))
+    asks = SECRET_WHEN.get((service, operation))
     if asks and isinstance(parameters, dict) and parameters.get(asks):
         return f"with {asks} hands out a secret"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -155,6 +156,172 @@ socket.create_connection((urlsplit(url).hostname, urlsplit(url).port))
     "a session token": "client('sts').get_session_token()",
     "a secret": "client('secretsmanager').get_secret_value(SecretId='x')",
     "a decrypted parameter": "client('ssm').get_parameter(Name='x', WithDecryption=True)",
+    "the guard's own classification": f"import deploy.kernel.operations as o; o.is_read = lambda *_: True\nclient('ecs').{CREATE}",
+    "the guard's own verb pattern": f"""
+import re, deploy.kernel.operations as o
+o._READ_VERB, o.FURTHER_READS = re.compile('.*'), frozenset({{('ecs', 'CreateCluster')}})
+client('ecs').{CREATE}
+""",
+    "the guard's own reading of requests": f"""
+import deploy.kernel.wire as w, deploy.kernel.guard as g
+w.is_read_everywhere = w.agrees = g.agrees = lambda *_: True
+botocore.httpsession.URLLib3Session().send({RAW_ECS}.prepare())
+""",
+    "the function behind the transport's entry point": f"""
+for cell in botocore.httpsession.URLLib3Session.send.__closure__:
+    if getattr(cell.cell_contents, '__name__', '') == 'send':
+        cell.cell_contents = lambda *_: None
+botocore.httpsession.URLLib3Session().send({RAW_ECS.replace("CreateCluster", "ListClusters")}.prepare())
+""",
+    "a trace function that changes the request": """
+ecs = client('ecs')
+def trace(frame, event, argument):
+    if frame.f_code.co_name == 'send':
+        frame.f_locals['request'].body = b'{"clusterName": "evil"}'
+    return trace
+sys.settrace(trace)
+try:
+    ecs.list_clusters()
+finally:
+    sys.settrace(None)
+""",
+    "a profile function": """
+ecs = client('ecs')
+sys.setprofile(lambda *_: None)
+try:
+    ecs.list_clusters()
+finally:
+    sys.setprofile(None)
+""",
+    "connections of one's own in the pool": """
+ecs = client('ecs')
+class Connection(botocore.awsrequest.AWSHTTPConnection):
+    def request(self, method, url, body=None, headers=None, **more):
+        kept = {n: v for n, v in headers.items() if n.lower() not in {'x-amz-target', 'content-length'}}
+        kept['X-Amz-Target'] = 'AmazonEC2ContainerServiceV20141113.CreateCluster'
+        return super().request(method, url, b'{"clusterName": "evil"}', kept)
+class Pool(botocore.awsrequest.AWSHTTPConnectionPool):
+    ConnectionCls = Connection
+ecs._endpoint.http_session._manager.pool_classes_by_scheme = {'http': Pool, 'https': Pool}
+ecs.list_clusters()
+""",
+    "a socket opened while a read is sent": """
+import urllib3.util.connection
+connect = urllib3.util.connection.create_connection
+def other(address, *rest, **more):
+    socket.create_connection(address)
+    return connect(address, *rest, **more)
+urllib3.util.connection.create_connection = other
+client('ecs').list_clusters()
+""",
+    "a resolver of one's own": """
+resolve = socket.getaddrinfo
+def other(*given, **more):
+    socket.getaddrinfo = resolve
+    socket.create_connection((urlsplit(url).hostname, urlsplit(url).port))
+    return resolve(*given, **more)
+ecs = client('ecs')
+socket.getaddrinfo = other
+ecs.list_clusters()
+""",
+    "a transport that is a subclass": f"""
+class Session(botocore.httpsession.URLLib3Session):
+    def send(self, request):
+        return super().send({RAW_ECS}.prepare())
+ecs = client('ecs')
+ecs._endpoint.http_session = Session()
+ecs.list_clusters()
+""",
+    "a header that equals everything": """
+class Target(str):
+    __eq__, __hash__ = (lambda self, other: True), str.__hash__
+ecs = client('ecs')
+def turn(params, **_):
+    params['headers']['X-Amz-Target'] = Target('AmazonEC2ContainerServiceV20141113.CreateCluster')
+    params['body'] = b'{"clusterName": "evil"}'
+ecs.meta.events.register('before-call.ecs.ListClusters', turn)
+ecs.list_clusters()
+""",
+    "a name that equals everything": """
+class Name(str):
+    __eq__, __hash__ = (lambda self, other: True), (lambda self: hash('ListClusters'))
+client('ecs')._make_api_call(Name('CreateCluster'), {'clusterName': 'evil'})
+""",
+    "a class of one's own for a client": """
+ecs = client('ecs')
+class Mine(type(ecs)):
+    def _make_api_call(self, operation, parameters):
+        for cell in botocore.client.BaseClient._make_api_call.__closure__:
+            if getattr(cell.cell_contents, '__name__', '') == '_make_api_call':
+                return cell.cell_contents(self, operation, parameters)
+ecs.__class__ = Mine
+ecs.create_cluster(clusterName='evil')
+""",
+    "a thread that was started before": f"""
+import queue
+work, done = queue.Queue(), queue.Queue()
+def wait():
+    try:
+        done.put(work.get()())
+    except Exception as error:
+        done.put(error)
+threading.Thread(target=wait, daemon=True).start()
+work.put(lambda: client('ecs').{CREATE})
+raise done.get()
+""",
+    "a pickle": """
+import pickle, functools
+pickle.loads(pickle.dumps(functools.partial(eval)))("client('ecs').create_cluster()", globals())
+""",
+    "asyncio streams": """
+client('ecs').list_clusters()
+import asyncio
+asyncio.run(asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port))
+""",
+    "the socket module in C": """
+client('ecs').list_clusters()
+import _socket
+_socket.socket().connect((urlsplit(url).hostname, urlsplit(url).port))
+""",
+    "another spelling of the address": """
+client('ecs').list_clusters()
+socket.socket().connect(('127.1', urlsplit(url).port))
+""",
+    "any address of this machine": """
+client('ecs').list_clusters()
+socket.socket().connect(('0.0.0.0', urlsplit(url).port))
+""",
+    "requests": """
+import requests
+requests.post(url, data=b'{"clusterName": "evil"}', headers={
+    'X-Amz-Target': 'AmazonEC2ContainerServiceV20141113.CreateCluster'})
+""",
+    "a presigned URL fetched by urllib": """
+import urllib.request
+urllib.request.urlopen(client('s3').generate_presigned_url('get_object', Params=dict(Bucket='b', Key='k')))
+""",
+    "a decryption by a handler": """
+ssm = client('ssm')
+def turn(params, **_):
+    params['body'] = b'{"Name": "x", "WithDecryption": true}'
+ssm.meta.events.register('before-call.ssm.GetParameter', turn)
+ssm.get_parameter(Name='x')
+""",
+    "a decryption in a dictionary that hides it": """
+class Hiding(dict):
+    def get(self, name, default=None):
+        return default
+client('ssm')._make_api_call('GetParameter', Hiding(Name='x', WithDecryption=True))
+""",
+    "an audit event of one's own": """
+client('ecs').list_clusters()
+read = botocore.awsrequest.AWSRequest('POST', url, {
+    'X-Amz-Target': 'AmazonEC2ContainerServiceV20141113.ListClusters',
+    'Content-Type': 'application/x-amz-json-1.1'}, b'{}')
+sys.audit('ecs_deploy.guard.send', [], read.prepare())
+""",
+    "another audit hook": f"sys.addaudithook(lambda *_: None); client('ecs').{CREATE}",
+    "a stopped clock": f"import time; time.time = lambda: 0.0; client('ecs').{CREATE}",
     "an authorisation that a cell made itself": """
 from deploy.authorise import Authorisation, step_running
 with step_running(Authorisation('0' * 64, 'run', '001', 'service/web', frozenset({'web'}))):
@@ -181,6 +348,12 @@ for cell in closure:
 }
 
 REACHING_IN = {
+    "everybody's frames": "sys._current_frames()",
+    "a copy of an entry point": """
+import types
+send = botocore.httpsession.URLLib3Session.send
+types.FunctionType(send.__code__, {}, 'send', None, send.__closure__)
+""",
     "a reload": "importlib.reload(botocore.client)",
     "a second copy": """
 for name in [n for n in sys.modules if n.startswith('botocore')]:
@@ -261,3 +434,45 @@ def test_nothing_was_written(ended: dict[str, dict[str, Any]], moto: str) -> Non
 def test_a_refused_call_is_told_to_the_journal(ended: dict[str, dict[str, Any]]) -> None:
     assert ["ecs", "CreateCluster", "refused"] in ended["write: a client"]["calls"]
     assert ["ecs", "ListClusters", "read"] in ended["read: a client's read"]["calls"]
+
+
+def test_no_other_interpreter_starts_in_this_process(moto: str) -> None:
+    """An audit hook is not inherited by another interpreter."""
+    names = ("_xxsubinterpreters", "_interpreters")
+    ended = run_cells(moto, {name: f"import {name}" for name in names})
+
+    assert {answer["error"] for answer in ended.values()} == {"ImportError"}
+    assert all("interpreters without a" in answer["message"] for answer in ended.values())
+
+
+@pytest.mark.slow
+def test_every_operation_of_every_service_is_judged_by_the_guard_itself(moto: str) -> None:
+    """The models are walked through the guard's own entry: what it lets through is exactly what is known as a read."""
+    walk = """
+import json, os
+from deploy.kernel.operations import SECRET_WHEN, is_read
+class Client:
+    class meta:
+        region_name = 'eu-west-2'
+    class _service_model:
+        service_name = ''
+loader = botocore.session.get_session().get_component('data_loader')
+wrong, judged = [], 0
+for service in loader.list_available_services('service-2'):
+    Client._service_model.service_name = service
+    for operation in loader.load_service_model(service, 'service-2')['operations']:
+        answer, passed = [], True
+        try:
+            sys.audit('ecs_deploy.guard.call', answer, Client, operation, {})
+        except Exception:
+            passed = False
+        judged += 1
+        if passed != is_read(service, operation) or bool(answer) != passed:
+            wrong.append((service, operation))
+result = json.dumps([judged, wrong])
+"""
+    answer = run_cells(moto, {"walk": walk})["walk"]
+    judged, wrong = json.loads(answer["message"])
+
+    assert judged > 15_000
+    assert wrong == []
