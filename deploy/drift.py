@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from deploy.aws.cloud import AwsCloud
 from deploy.diff import diff
 from deploy.model import Image, ResourceRef
 from deploy.observe import Observation, observe
-from deploy.ports import CallFailed
 from deploy.tfstate import Managed, drift_of_terraform
+from deploy.trail import Trail
 from planner.documents import ConfigDocument
-from planner.documents.config import ResourceType
 from planner.model import Rejection
-
-EVENTS: Mapping[ResourceType, tuple[str, ...]] = {
-    ResourceType.SERVICE: ("UpdateService",),
-    ResourceType.TASK_DEFINITION: ("UpdateService",),
-    ResourceType.SCALABLE_TARGET: ("RegisterScalableTarget", "DeregisterScalableTarget"),
-    ResourceType.SCALING_POLICY: ("PutScalingPolicy", "DeleteScalingPolicy"),
-    ResourceType.SCHEDULED_ACTION: ("PutScheduledAction", "DeleteScheduledAction"),
-    ResourceType.AUTO_SCALING_GROUP: ("UpdateAutoScalingGroup",),
-    ResourceType.CAPACITY_PROVIDER: ("UpdateCapacityProvider",),
-    ResourceType.CLUSTER_CAPACITY_PROVIDERS: ("PutClusterCapacityProviders",),
-    ResourceType.TARGET_GROUP: ("ModifyTargetGroup", "ModifyTargetGroupAttributes", "CreateTargetGroup"),
-    ResourceType.LISTENER_RULE: ("ModifyRule", "CreateRule", "DeleteRule"),
-    ResourceType.LAUNCH_TEMPLATE: ("CreateLaunchTemplateVersion",),
-}
-"""CloudTrail event names that change each kind of resource."""
-LOOK_BACK = timedelta(days=30)
-EVENTS_READ = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +43,7 @@ def drift(
     for resource_id, path, live, wanted in drift_of_terraform(terraform, _live(observation)):
         entry = found.setdefault((resource_id, path), {"live": live})
         entry["terraform"] = wanted
-    moment = now or cloud.calls.clock.now()
+    trail = Trail(cloud.calls, cloud.cluster, now or cloud.calls.clock.now())
     return tuple(
         Drift(
             resource_id,
@@ -69,7 +51,7 @@ def drift(
             entry.get("approved"),
             entry["live"],
             entry.get("terraform"),
-            _told(who_changed(cloud, ResourceRef.parse(resource_id), moment)),
+            _told(trail.who_changed(ResourceRef.parse(resource_id), observation.live.get(resource_id))),
         )
         for (resource_id, path), entry in sorted(found.items())
     )
@@ -81,27 +63,3 @@ def _live(observation: Observation) -> dict[str, Image | None]:
 
 def _told(who: str | Rejection) -> str:
     return who if isinstance(who, str) else f"not known: {who.reason}"
-
-
-def who_changed(cloud: AwsCloud, ref: ResourceRef, now: datetime) -> str | Rejection:
-    """The last CloudTrail event that changed the resource; a Rejection says why nobody can be named."""
-    names = EVENTS[ref.type]
-    try:
-        answer = cloud.calls(
-            "cloudtrail",
-            "LookupEvents",
-            LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": names[0]}],
-            StartTime=now - LOOK_BACK,
-            EndTime=now,
-            MaxResults=EVENTS_READ,
-        )
-    except CallFailed as error:
-        return Rejection(ref.id, f"CloudTrail cannot be read ({error.code})")
-    for event in answer.get("Events", []):  # newest first
-        if f'"{ref.leaf}"' in event.get("CloudTrailEvent", "") or f"/{ref.service}" in event.get(
-            "CloudTrailEvent", ""
-        ):
-            return (
-                f"{event.get('Username', 'somebody')} at {event['EventTime'].isoformat()} ({event['EventName']})"
-            )
-    return Rejection(ref.id, f"no {names[0]} on it in the last {LOOK_BACK.days} days of CloudTrail")

@@ -68,6 +68,7 @@ DEPLOYING_READS: tuple[str, ...] = (
     "ecs:ListTaskDefinitions",
     "ecs:ListTasks",
     "servicequotas:GetServiceQuota",
+    "servicequotas:ListServiceQuotas",
     "sts:GetCallerIdentity",
 )
 DEPLOYING_WRITES: tuple[str, ...] = (
@@ -112,7 +113,9 @@ WHEN_USED: dict[str, str] = {
         ),
         "plans that set target groups and listener rules",
     ),
+    "ec2:DescribeNetworkInterfaces": "checks of services whose tasks have an interface of their own",
     "iam:GetRole": "checks that roles trust tasks",
+    "iam:SimulatePrincipalPolicy": "checks that roles may do what they have to",
     "kms:DescribeKey": "approvals by KMS key, and secrets under a key of their own",
     "kms:GetPublicKey": "approvals by KMS key, when the key is trusted",
     "kms:Sign": "approvals by KMS key: give it to approvers, not to who deploys",

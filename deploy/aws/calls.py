@@ -34,7 +34,12 @@ BUSY = frozenset(
     {"UpdateInProgressException", "ConcurrentUpdateException", "ScalingActivityInProgress", "ResourceContention"}
 )
 """The resource is still being changed by an earlier call: wait, then ask again."""
-PAGING = {"ecs": ("nextToken", "nextToken"), "logs": ("nextToken", "nextToken"), "elbv2": ("Marker", "NextMarker")}
+PAGING = {
+    "ecs": ("nextToken", "nextToken"),
+    "logs": ("nextToken", "nextToken"),
+    "elbv2": ("Marker", "NextMarker"),
+    "iam": ("Marker", "Marker"),
+}
 """Client to the names of a page's token, in the request and in the answer; the others say NextToken."""
 READS = ("Describe", "List", "Get", "Head", "BatchGet")
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from deploy.aws.calls import Calls
+from deploy.aws.registries import PLATFORM, registry_check
 from deploy.model import Check
 from deploy.ports import CallFailed
 
 ECR = re.compile(
     r"^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)(?::([^@]+))?(?:@(sha256:[0-9a-f]{64}))?$"
 )
-PLATFORM = {"X86_64": "amd64", "ARM64": "arm64"}
 INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -26,13 +26,11 @@ MANIFEST_TYPES = (
 
 
 def image_check(calls: Calls, name: str, container: Mapping[str, Any], architecture: str) -> Check:
-    """ECR images are looked up; an image elsewhere is a SKIP that says where it is."""
+    """ECR is asked through AWS, any other registry through its own API."""
     image = str(container["image"])
     match = ECR.match(image)
     if match is None:
-        if container.get("repositoryCredentials"):
-            return Check.skip(name, f"{image} is in a private registry that is not asked from here")
-        return Check.skip(name, f"{image} is not in ECR; its registry is not asked from here")
+        return registry_check(name, image, architecture, bool(container.get("repositoryCredentials")))
     account, region, repository, tag, digest = match.groups()
     if region != calls.region:
         return Check.skip(name, f"{image} is in {region}, these credentials are used in {calls.region}")

@@ -11,6 +11,8 @@ from urllib.parse import unquote
 from deploy.aws.cloud import AwsCloud
 from deploy.aws.fitting import fit_checks
 from deploy.aws.images import image_check
+from deploy.aws.permissions import deployer_check, execution_role_check
+from deploy.aws.quotas import quota_checks
 from deploy.fargate import size_problem
 from deploy.fit import SERVERLESS
 from deploy.model import Check, Image
@@ -21,8 +23,6 @@ from planner.documents import ConfigDocument, Resource
 from planner.documents.config import ResourceType
 from planner.model import Rejection
 
-VCPU_QUOTA = ("ec2", "L-1216C47A")
-"""Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances, in vCPUs."""
 TASKS_PRINCIPAL = "ecs-tasks.amazonaws.com"
 
 
@@ -41,7 +41,9 @@ class AwsPreflight:
             if resource.type is ResourceType.SERVICE:
                 found += self._service(resource)
                 found += self._fargate(resource, wanted)
-        found += self._quota(config)
+        found += quota_checks(config, self.cloud, self.asked)
+        name = "the caller may make the writes of an apply"
+        found.append(self.asked(name, lambda: deployer_check(self.calls, name)))
         found += fit_checks(config, wanted, self.cloud)
         return found
 
@@ -76,6 +78,12 @@ class AwsPreflight:
             if definition.get(role):
                 name = f"{resource.id} {role} is assumable by tasks"
                 yield self.asked(name, partial(self._role, name, definition[role]))
+        execution = definition.get("executionRoleArn")
+        if execution:
+            name = f"{resource.id} execution role may read what tasks start with"
+            account = self.cloud.scope().account_id
+            ask = partial(execution_role_check, self.calls, name, execution, definition, account)
+            yield self.asked(name, ask)
 
     def _secrets(self, owner: str, container: Mapping[str, Any]) -> Iterator[Check]:
         options = container.get("logConfiguration") or {}
@@ -157,7 +165,8 @@ class AwsPreflight:
         network = (live.get("networkConfiguration") or {}).get("awsvpcConfiguration")
         if network:
             name = f"{resource.id} subnets have addresses"
-            yield self.asked(name, lambda: self._subnets(name, network["subnets"], live["desiredCount"]))
+            most = upper_bound(resource, live)
+            yield self.asked(name, lambda: self._subnets(name, network["subnets"], most - live["runningCount"]))
 
     def _fargate(self, resource: Resource, wanted: Mapping[str, Image | None]) -> Iterator[Check]:
         providers = {i["capacityProvider"] for i in resource.request.get("capacityProviderStrategy", [])}
@@ -190,34 +199,17 @@ class AwsPreflight:
     def _subnets(self, name: str, subnets: Sequence[str], tasks: int) -> Check:
         answer = self.calls("ec2", "DescribeSubnets", SubnetIds=list(subnets))
         free = sum(subnet["AvailableIpAddressCount"] for subnet in answer["Subnets"])
-        text = f"{free} free addresses for up to {tasks} tasks more"
+        text = f"{free} free addresses for up to {max(0, tasks)} tasks more while it rolls out"
         return Check.ok(name, text) if free >= tasks else Check.ng(name, text)
 
-    # The account
 
-    def _quota(self, config: ConfigDocument) -> Iterator[Check]:
-        groups = [
-            r
-            for r in config.resources
-            if r.type is ResourceType.AUTO_SCALING_GROUP and r.present and "$room" in r.request
-        ]
-        if not groups:
-            return
-        name = "the vCPU quota allows the new instances"
-        yield self.asked(name, lambda: self._vcpu_quota(name, groups))
-
-    def _vcpu_quota(self, name: str, groups: Sequence[Resource]) -> Check:
-        service, code = VCPU_QUOTA
-        value = self.calls("service-quotas", "GetServiceQuota", ServiceCode=service, QuotaCode=code)["Quota"][
-            "Value"
-        ]
-        needed = 0
-        for group in groups:
-            kind = group.request["$room"]["instance_type"]
-            told = self.calls("ec2", "DescribeInstanceTypes", InstanceTypes=[kind])["InstanceTypes"][0]
-            needed += int(told["VCpuInfo"]["DefaultVCpus"]) * int(group.request["DesiredCapacity"])
-        text = f"{needed} vCPUs planned beside what runs, quota {value:.0f}"
-        return Check.ok(name, text) if needed <= value else Check.ng(name, text)
+def upper_bound(resource: Resource, live: Mapping[str, Any]) -> int:
+    """Tasks at once while the service rolls out: floor(desired x maximumPercent) (ECS developer guide)."""
+    planned = resource.request.get("deploymentConfiguration", {})
+    percent = (
+        planned.get("maximumPercent") or (live.get("deploymentConfiguration") or {}).get("maximumPercent") or 200
+    )
+    return int(live["desiredCount"]) * int(percent) // 100
 
 
 def _trusts_tasks(statement: Mapping[str, Any]) -> bool:

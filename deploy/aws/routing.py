@@ -113,6 +113,18 @@ class RoutingResources:
                     return str(listener["ListenerArn"])
         return None
 
+    def used_by(self, balancer: str) -> tuple[int, int]:
+        """Rules beside the default ones, and target groups, of all listeners of a load balancer."""
+        rules, groups = 0, set[str]()
+        for found in self._found("DescribeLoadBalancers", "LoadBalancers", Names=[balancer]):
+            for listener in self._found(
+                "DescribeListeners", "Listeners", LoadBalancerArn=found["LoadBalancerArn"]
+            ):
+                for rule in self._found("DescribeRules", "Rules", ListenerArn=listener["ListenerArn"]):
+                    rules += not rule["IsDefault"]
+                    groups.update(arn for action in rule["Actions"] for arn in _targets(action))
+        return rules, len(groups)
+
     def read_rule(self, ref: ResourceRef) -> Image | None:
         listener = self.listener_arn(ref.service)
         if listener is None:
@@ -151,6 +163,11 @@ class RoutingResources:
 
     def delete_rule(self, live: Image) -> None:
         self._calls("elbv2", "DeleteRule", RuleArn=live["RuleArn"])
+
+
+def _targets(action: Mapping[str, Any]) -> list[str]:
+    listed = [group["TargetGroupArn"] for group in (action.get("ForwardConfig") or {}).get("TargetGroups", [])]
+    return listed or ([action["TargetGroupArn"]] if action.get("TargetGroupArn") else [])
 
 
 def _untouchable(live: Image | None) -> str | None:

@@ -52,6 +52,12 @@ def identify(environ: dict[str, Any], body: bytes) -> Call:
     return Call(service, _rest_operation(environ, service, path), region, "xml" if service == "s3" else "rest")
 
 
+def caller(environ: dict[str, Any]) -> str:
+    """Who signed the call: the access key's identifier, as any key is taken."""
+    found = re.search(r"Credential=([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
+    return found[1] if found else "anonymous"
+
+
 def _rest_operation(environ: dict[str, Any], service: str, path: str) -> str:
     """A REST call's operation from its method and path; the two themselves where no model tells."""
     from moto.core.request import Request

@@ -163,6 +163,11 @@ class Sandbox:
         with self.world.lock:
             return self.world.ecs_of(self.region).images.push(reference)
 
+    def set_quota(self, name: str, value: float) -> None:
+        """Change one of the account's quotas, by the name under which Service Quotas lists it."""
+        with self.world.lock:
+            self.world.quotas[name] = value
+
     def fault(self, service: str, operation: str, kind: Kind, *, nth: int = 1, times: int | None = 1) -> None:
         """Fail the `nth` call of `operation` from now on, `times` times (see deploy.sandbox.faults.Fault)."""
         with self.world.lock:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from threading import Thread
 from typing import Any, Final
 
@@ -20,9 +21,10 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Response
 
+from deploy.sandbox.cloudtrail import record
 from deploy.sandbox.faults import Faults, refusal
 from deploy.sandbox.patches import warm_up
-from deploy.sandbox.replies import Call, Reply, error_reply, identify
+from deploy.sandbox.replies import Call, Reply, caller, error_reply, identify
 from deploy.sandbox.world import World, current
 
 LOOPBACK: Final = "127.0.0.1"
@@ -105,6 +107,8 @@ class Application:
         reply = refusal(call, kind) if struck and kind else self._served(environ, call)
         self.world.settle(call.service)
         self._record(call, reply[0])
+        if reply[0] < HTTPStatus.BAD_REQUEST:
+            record(call.service, call.operation, caller(environ), body)
         if kind == "lose-answer":
             raise _hang_up(environ)
         return _send(reply, environ, start_response)

@@ -9,9 +9,12 @@ from typing import Any
 @cache
 def own_services() -> dict[str, Any]:
     from deploy.sandbox.autoscaling import SandboxAutoScaling
+    from deploy.sandbox.cloudtrail import SandboxTrail
     from deploy.sandbox.cloudwatch import SandboxCloudWatch
     from deploy.sandbox.ecs.api import SandboxEcs
+    from deploy.sandbox.iam import SandboxIam
     from deploy.sandbox.kms import SandboxKms
+    from deploy.sandbox.quotas import SandboxQuotas
     from deploy.sandbox.scaling.api import SandboxScaling
 
     return {
@@ -19,5 +22,8 @@ def own_services() -> dict[str, Any]:
         "autoscaling": SandboxAutoScaling,
         "cloudwatch": SandboxCloudWatch,
         "ecs": SandboxEcs,
+        "cloudtrail": SandboxTrail,
+        "iam": SandboxIam,
         "kms": SandboxKms,
+        "servicequotas": SandboxQuotas,
     }

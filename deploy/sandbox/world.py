@@ -15,6 +15,7 @@ from deploy.sandbox.clock import VirtualClock
 from deploy.sandbox.series import MetricStore
 
 if TYPE_CHECKING:
+    from deploy.sandbox.cloudtrail import Event
     from deploy.sandbox.ecs.engine import Ecs
     from deploy.sandbox.scaling.engine import Scaling
 
@@ -32,6 +33,9 @@ class World:
     metrics: dict[str, MetricStore] = field(default_factory=dict)
     ecs: dict[str, Ecs] = field(default_factory=dict)
     scaling: dict[str, Scaling] = field(default_factory=dict)
+    quotas: dict[str, float] = field(default_factory=dict)
+    """Names of quotas to values that differ from AWS's defaults."""
+    trail: list[Event] = field(default_factory=list)
     minutely: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def metrics_of(self, region: str) -> MetricStore:

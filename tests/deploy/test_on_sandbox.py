@@ -203,12 +203,15 @@ def test_drift_names_the_field_that_somebody_changed_and_what_terraform_would_do
 ) -> None:
     config = config_from_plan(estate.plan_for(("web",)))
     assert run(config, world, maria, tmp_path).succeeded
-    sandbox.client("application-autoscaling").register_scalable_target(
+    sandbox.advance(60)
+    alice = sandbox.client("application-autoscaling", aws_access_key_id="alice")
+    alice.register_scalable_target(
         ServiceNamespace="ecs",
         ResourceId=f"service/{estate.CLUSTER}/web",
         ScalableDimension="ecs:service:DesiredCount",
         MinCapacity=1,
     )
+    changed = sandbox.now
     state = {
         "version": 4,
         "resources": [
@@ -228,10 +231,11 @@ def test_drift_names_the_field_that_somebody_changed_and_what_terraform_would_do
             }
         ],
     }
+    sandbox.advance(60)
     cloud = world.cloud
     found = drift(config, cloud, managed(state, estate.CLUSTER), world.clock.now())  # type: ignore[arg-type]
 
     assert [(d.resource_id, d.path, d.approved, d.live, d.terraform) for d in found] == [
         ("scalable-target/web", "MinCapacity", 3, 1, 4)
     ]
-    assert "CloudTrail" in found[0].who
+    assert found[0].who == f"alice at {changed.isoformat()} (RegisterScalableTarget)"

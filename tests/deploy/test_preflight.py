@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from deploy.aws.images import image_check
+from deploy.aws.permissions import deployer_check, execution_role_check
+from deploy.aws.quotas import quota_checks
 from deploy.emit import config_from_plan
 from deploy.fargate import size_problem
+from deploy.iam import deploying_policy
 from deploy.model import Check, CheckStatus
 from deploy.sandbox import Sandbox
 from deploy.verbs import check_bundle
@@ -138,3 +141,167 @@ def test_an_image_elsewhere_is_skipped_with_the_reason(sandbox: Sandbox) -> None
 )
 def test_fargate_takes_only_its_own_sizes(cpu: int, memory: int, fits: bool) -> None:
     assert (size_problem(CpuUnits(cpu), MiB(memory)) is None) is fits
+
+
+# What roles may do
+
+
+def role_with(sandbox: Sandbox, name: str, *statements: dict[str, Any]) -> str:
+    iam = sandbox.client("iam")
+    trust = {
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ]
+    }
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    iam.put_role_policy(
+        RoleName=name,
+        PolicyName="own",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}),
+    )
+    return str(arn)
+
+
+def allow(*actions: str, on: str = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": on, **more}
+
+
+IMAGES_AND_LOGS = allow("ecr:*", "logs:CreateLogStream", "logs:PutLogEvents")
+
+
+@pytest.fixture(scope="module")
+def keyed_secret(sandbox: Sandbox) -> tuple[str, str]:
+    """A secret under a key of its own, and that key."""
+    key = sandbox.client("kms").create_key()["KeyMetadata"]["Arn"]
+    made = sandbox.client("secretsmanager").create_secret(Name="keyed", SecretString="hidden", KmsKeyId=key)
+    return str(made["ARN"]), str(key)
+
+
+def read_check(sandbox: Sandbox, role: str, secret: str) -> Check:
+    container = {
+        "name": "web",
+        "image": f"{estate.ACCOUNT}.dkr.ecr.{estate.REGION}.amazonaws.com/web:1",
+        "secrets": [{"name": "T", "valueFrom": f"{secret}:password::"}],
+        "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/web"}},
+    }
+    definition = {"containerDefinitions": [container]}
+    return execution_role_check(estate.calls_of(sandbox), "reads", role, definition, estate.ACCOUNT)
+
+
+def test_an_execution_role_that_may_read_everything_is_ok(sandbox: Sandbox, keyed_secret: tuple[str, str]) -> None:
+    secret, key = keyed_secret
+    needed = (allow("secretsmanager:GetSecretValue", on=secret), allow("kms:Decrypt", on=key))
+
+    found = read_check(sandbox, role_with(sandbox, "reads", IMAGES_AND_LOGS, *needed), secret)
+    assert found.status is CheckStatus.OK, found
+
+
+def test_a_role_that_may_not_decrypt_is_named_with_the_key(
+    sandbox: Sandbox, keyed_secret: tuple[str, str]
+) -> None:
+    secret, key = keyed_secret
+    half = (IMAGES_AND_LOGS, allow("secretsmanager:GetSecretValue", on=secret))
+
+    found = read_check(sandbox, role_with(sandbox, "half", *half), secret)
+    assert found.status is CheckStatus.NG
+    assert f"kms:Decrypt on {key}" in found.reason
+    assert "GetSecretValue" not in found.reason
+
+
+def test_a_deny_wins_and_a_condition_is_not_guessed(sandbox: Sandbox, keyed_secret: tuple[str, str]) -> None:
+    secret, _key = keyed_secret
+    everything = allow("*")
+    deny = {"Effect": "Deny", "Action": "kms:*", "Resource": "*"}
+    tested = allow("*", Condition={"StringEquals": {"aws:SourceVpc": "vpc-1"}})
+
+    denied = read_check(sandbox, role_with(sandbox, "denied", everything, deny), secret)
+    unsure = read_check(sandbox, role_with(sandbox, "unsure", tested), secret)
+    assert denied.status is CheckStatus.NG
+    assert unsure.status is CheckStatus.SKIP
+    assert "aws:SourceVpc" in unsure.reason
+
+
+def test_an_attached_policy_counts_like_an_inline_one(sandbox: Sandbox, keyed_secret: tuple[str, str]) -> None:
+    role = role_with(sandbox, "attached", allow("ecs:DescribeClusters"))
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow("*")]})
+    iam = sandbox.client("iam")
+    policy = iam.create_policy(PolicyName="everything", PolicyDocument=document)["Policy"]["Arn"]
+    assert read_check(sandbox, role, keyed_secret[0]).status is CheckStatus.NG
+    iam.attach_role_policy(RoleName="attached", PolicyArn=policy)
+
+    assert read_check(sandbox, role, keyed_secret[0]).status is CheckStatus.OK
+
+
+def as_user(sandbox: Sandbox, *statements: dict[str, Any]) -> Check:
+    iam = sandbox.client("iam")
+    name = f"deployer-{len(iam.list_users()['Users'])}"
+    arn = iam.create_user(UserName=name)["User"]["Arn"]
+    document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=document)
+    calls = estate.calls_of(sandbox)
+    told = {"Arn": arn}
+    real = calls.call
+
+    class AsUser(type(calls)):  # type: ignore[misc]
+        def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
+            return told if operation == "GetCallerIdentity" else real(service, operation, **parameters)
+
+        __call__ = call
+
+    calls.__class__ = AsUser
+    return deployer_check(calls, "deployer")
+
+
+def test_who_may_not_make_the_writes_of_an_apply_learns_it_before(sandbox: Sandbox) -> None:
+    whole = deploying_policy()["Statement"]
+    without = [{**s, "Action": [a for a in s["Action"] if a != "ecs:UpdateService"]} for s in whole]
+
+    assert as_user(sandbox, *whole).status is CheckStatus.OK
+    found = as_user(sandbox, *without)
+    assert found.status is CheckStatus.NG
+    assert "ecs:UpdateService on *" in found.reason
+
+
+# Quotas
+
+
+@pytest.mark.parametrize(
+    ("quota", "value", "name", "reason"),
+    [
+        (
+            "Tasks per service",
+            30,
+            "the quota of tasks allows every service at its largest",
+            "web may run 40 tasks",
+        ),
+        (
+            "Container instances per cluster",
+            20,
+            "the quota of container instances allows the groups at their largest",
+            "4 now and up to 30",
+        ),
+        ("Services per cluster", 0, "the quota of services allows the cluster's", "1 services, quota 0"),
+        (
+            "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
+            8,
+            "the vCPU quota allows the new instances",
+            "18 vCPUs planned",
+        ),
+    ],
+)
+def test_a_quota_that_is_too_small_is_named_with_its_value(
+    sandbox: Sandbox, quota: str, value: float, name: str, reason: str
+) -> None:
+    config, cloud = config_from_plan(estate.plan_for(("web",))), estate.cloud_of(sandbox)
+
+    def check() -> Check:
+        return next(c for c in quota_checks(config, cloud, lambda _name, ask: ask()) if c.name == name)
+
+    before = check()
+    sandbox.set_quota(quota, value)
+    after = check()
+    sandbox.world.quotas.clear()
+
+    assert before.status is CheckStatus.OK
+    assert after.status is CheckStatus.NG
+    assert reason in after.reason
