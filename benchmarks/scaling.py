@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.scaling import Policy, Tuned, parse_policy, replay_batch, simulate, tune
-from planner.scaling.choose import IN_COOLDOWNS, TARGETS, Problem
+from planner.scaling.batch import prepare_batch
+from planner.scaling.choose import IN_COOLDOWNS, MOST_TASKS, TARGETS, Problem
 from planner.scaling.floors import Calendar
 from planner.scaling.policies import CapacityProvider, CooldownFrom, TargetTracking
 
@@ -158,12 +159,12 @@ def hindsight(problem: Problem, after: datetime, unseen: Series) -> tuple[Series
     last = float(problem.demand[~np.isnan(problem.demand)][-1])
     base = [warm(policy, last) for policy in found.policies[:size]]
     hours, misses = [], []
-    for level, margin in found.sources[::size]:
-        floor = None
-        if level is not None:
-            table = problem.floor(level.table, margin)
-            floor = table[calendar.kind(level.shape), calendar.hour]
-        batch = replay_batch(unseen, after, base, utilisation=UTILISATION, floor=floor)
+    prepared = prepare_batch(unseen, after, base, utilisation=UTILISATION)
+    for source in found.sources[::size]:
+        floor, _ = problem.week_bounds(source, MOST_TASKS)
+        if source.level is not None and floor is not None:
+            floor = floor[calendar.kind(source.level.shape), calendar.slot(source.level.shape)]
+        batch = prepared.replay(floor)
         hours.append(batch.task_hours)
         misses.append(batch.violating_minutes)
     in_sample = found.violations.sum(axis=0) <= (1 - SLO) * found.judged.sum()

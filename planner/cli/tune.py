@@ -37,8 +37,12 @@ def run(
         int | None, typer.Option("--max", help="Most tasks there may be; default: the ECS quota.")
     ] = None,
     high_resolution: Annotated[
-        bool, typer.Option("--high-resolution", help="Track 20-second metrics (extra CloudWatch charge).")
+        bool, typer.Option("--high-resolution", help="Only 20-second metrics (extra CloudWatch charge).")
     ] = False,
+    metrics: Annotated[
+        str,
+        typer.Option(help="Metric resolution: 60s, 20s, or either (20s where it saves a tenth of the cost)."),
+    ] = "either",
     usd_per_task_hour: Annotated[
         float | None, typer.Option(help="Price of a running task; cost is in task-hours without it.")
     ] = None,
@@ -54,6 +58,7 @@ def run(
         raise terminal.BadInput(f"--task-vcpu must be above 0 and at most 192, not {task_vcpu:g}.")
     if maximum is not None and maximum < 1:
         raise terminal.BadInput(f"--max must be at least 1, not {maximum}.")
+    resolution = _resolution(metrics, high_resolution=high_resolution)
     known = _known(load_demand(demand), as_of)
     result = _tune(
         known,
@@ -62,7 +67,7 @@ def run(
         utilisation=utilisation,
         timezone=timezone,
         maximum_tasks=maximum,
-        high_resolution=high_resolution,
+        resolution=resolution,
         usd_per_task_hour=usd_per_task_hour,
         seed=seed,
     )
@@ -73,6 +78,15 @@ def run(
         _show(document, demand.name)
     if document["infeasible"]:
         raise typer.Exit(terminal.EXIT_REFUSED)
+
+
+def _resolution(metrics: str, *, high_resolution: bool) -> str:
+    known = {"60s": "standard", "20s": "high", "either": "either"}
+    if metrics not in known:
+        raise terminal.BadInput(f"--metrics must be 60s, 20s or either, not {metrics}.")
+    if high_resolution and metrics == "60s":
+        raise terminal.BadInput("--high-resolution and --metrics 60s exclude each other: leave one out.")
+    return "high" if high_resolution else known[metrics]
 
 
 def _known(demand: Demand, as_of: str | None) -> Demand:

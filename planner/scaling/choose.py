@@ -1,19 +1,19 @@
 """Choose thresholds that hold on weeks nobody has seen.
 
 Every candidate (floor shape, quantile and margin; target; cooldown) is replayed on the known weeks with
-floors that never saw the day they are judged on. A policy tuned to exactly the objective on the past holds
-it in a quarter to two thirds of later weeks, so a candidate must leave room: judged as if demand were
-`STRAIN` higher, its violations of a week plus `SPREAD` standard deviations, days being drawn anew, must fit
-the objective's budget. Counting near misses too is what makes two weeks of rare events tell candidates apart.
+floors that never saw the day they are judged on, then those around the best with finer steps. A policy tuned
+to exactly the objective on the past holds it in a quarter to two thirds of later weeks, so a candidate must
+leave room: judged as if demand were `search.STRAIN` higher, its violations of a week plus `SPREAD` standard
+deviations, days being drawn anew, must fit the objective's budget. Counting near misses too is what makes
+two weeks of rare events tell candidates apart.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -21,32 +21,32 @@ from numpy.typing import NDArray
 
 from planner.scaling.batch import replay_batch
 from planner.scaling.bounds import as_utc
-from planner.scaling.documents import LOW_ALARM_S
-from planner.scaling.floors import Calendar, Levels, Shape, levels, schedule
-from planner.scaling.policies import CPU, HIGH_RESOLUTION_SUFFIX, Policy, TargetTracking
+from planner.scaling.policies import Policy
 from planner.scaling.replay import checked_demand
-from planner.scaling.rounding import whole
-from planner.units import DAYS_PER_WEEK, HOURS_PER_WEEK, MINUTES_PER_DAY, SECONDS_PER_MINUTE
+from planner.scaling.search import (
+    IN_COOLDOWNS,
+    MOST_TASKS,
+    TARGETS,
+    Candidates,
+    FloatArray,
+    IntArray,
+    Problem,
+)
+from planner.units import DAYS_PER_WEEK, HOURS_PER_WEEK, MINUTES_PER_DAY
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+__all__ = ["IN_COOLDOWNS", "MOST_TASKS", "TARGETS", "Infeasible", "Point", "Problem", "Tuned", "tune"]
 
-TARGETS: Final = (24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, 68, 72, 76, 80, 90)
-IN_COOLDOWNS: Final = (60, 300, 600, 900)
-"""Together 64 candidates, one block of lanes."""
-MARGINS: Final = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2.0, 2.4)
-QUANTILES: Final = (0.95, 0.99)
-STRAIN: Final = 0.12
-SPREAD: Final = 0.5
-"""Set together on 120 unseen weeks of eighteen series; docs/decisions/0042 has the table."""
+SPREAD: Final = 1.0
+"""Set together with the strain on unseen weeks of ten families of series; docs/decisions/0042."""
 BURST_MINUTES: Final = 7
 """What a surprise costs with 60-second metrics: six minutes to the scale-out and one to run."""
 MINIMUM_DAYS: Final = 2
-MOST_TASKS: Final = 5_000
-PEAK_HEADROOM: Final = 3.0
-"""`max` is this many times the most tasks the past needed, so that it limits only a runaway."""
 STATIC_SHARE: Final = 0.95
 """A schedule that costs this share of paying for the peak all the time does not scale."""
+WORTH: Final = 0.10
+"""Share of the cost that 20-second metrics must save to be chosen over those of a minute: they are charged
+extra, at a price the price book does not have."""
+Resolution = Literal["standard", "high", "either"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,13 @@ class Point:
 
     target: float
     scale_in_cooldown_s: float
+    scale_out_cooldown_s: float
+    period_s: int
+    """Of the metric: 60, or 20 seconds."""
     floor: str
     margin: float
+    headroom: float
+    """Ceiling over the most tasks the same time ever needed; 0 where there is none by hour."""
     task_hours_per_week: float
     attainment: float
     holds: bool
@@ -76,6 +81,8 @@ class Tuned:
     frontier: tuple[Point, ...]
     candidates: int
     reason: str
+    alternative: Tuned | None = None
+    """The best policy on the other metric resolution, where both were tried and it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +93,8 @@ class Infeasible:
     """Tasks that would have to run all the time."""
     frontier: tuple[Point, ...]
     candidates: int
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """All candidates in one order, with what each day cost and missed; arrays are (days, candidates)."""
-
-    policies: list[Policy]
-    sources: list[tuple[Levels | None, float]]
-    hours: FloatArray
-    violations: IntArray
-    strained: IntArray
-    judged: IntArray
-    """Minutes with known demand, shape (days,)."""
+    alternative: Tuned | None = None
+    """What holds on 20-second metrics, where they were tried."""
 
 
 def tune(
@@ -110,7 +106,7 @@ def tune(
     utilisation: float = 0.8,
     timezone: str = "UTC",
     maximum_tasks: int | None = None,
-    high_resolution: bool = False,
+    resolution: Resolution = "standard",
     usd_per_task_hour: float | None = None,
     seed: int = 0,
     advance: Callable[[float], None] = lambda _share: None,
@@ -118,7 +114,8 @@ def tune(
     """The cheapest policy expected to keep `slo` (share of minutes) on weeks like those known.
 
     `demand_vcpu` has one value a minute from `start`, NaN where unknown. `maximum_tasks` is a limit of
-    yours; without it `max` leaves room above everything seen. Raises DemandError for unusable demand and
+    yours; without it `max` leaves room above everything seen. `resolution` is that of the metric: of a
+    minute, of 20 seconds ("high"), or whichever is worth it. Raises DemandError for unusable demand and
     ValueError for an objective outside 0 to 1 or less than two days of demand.
     """
     demand = checked_demand(demand_vcpu)
@@ -126,237 +123,176 @@ def tune(
         raise ValueError(f"the objective must be above 0 and at most 1, not {slo:g}")
     if (~np.isnan(demand)).sum() < MINIMUM_DAYS * MINUTES_PER_DAY:
         raise ValueError(f"at least {MINIMUM_DAYS} days of known demand are needed to choose thresholds")
+    if not np.nanmax(demand) > 0:
+        raise ValueError("the demand is 0 in every known minute: there is nothing to scale")
     problem = Problem(demand, as_utc(start), task_vcpu, slo, utilisation, ZoneInfo(timezone), maximum_tasks)
-    over = problem.over_the_limit()
+    over = _over_the_limit(problem)
     if over is not None:
         return over
-    period_s = 20 if high_resolution else 60
-    found = problem.judge(period_s, advance)
-    return problem.choose(found, usd_per_task_hour, seed)
+    if resolution == "high":
+        return _choose(problem, 20, usd_per_task_hour, seed, advance)
+    if resolution == "standard":
+        return _choose(problem, 60, usd_per_task_hour, seed, advance)
+    standard = _choose(problem, 60, usd_per_task_hour, seed, lambda share: advance(share / 4))
+    high = _choose(problem, 20, usd_per_task_hour, seed, lambda share: advance(share * 3 / 4))
+    return _either(standard, high)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    demand: FloatArray
-    start: datetime
-    task_vcpu: float
-    slo: float
-    utilisation: float
-    zone: ZoneInfo
-    maximum_tasks: int | None
+def _either(standard: Tuned | Infeasible, high: Tuned | Infeasible) -> Tuned | Infeasible:
+    """20-second metrics where they are worth their charge; what holds on them beside an infeasible verdict."""
+    if isinstance(high, Infeasible):
+        return standard
+    if isinstance(standard, Infeasible):
+        return replace(standard, alternative=high)
+    saved = 1 - high.task_hours_per_week / standard.task_hours_per_week
+    if saved < WORTH:
+        return replace(standard, alternative=high)
+    reason = f"{high.reason}; 20-second metrics save {saved:.0%} of task-hours against those of a minute"
+    return replace(high, reason=reason, alternative=standard)
+
+
+def _over_the_limit(problem: Problem) -> Infeasible | None:
+    """No policy helps where the demand itself needs more tasks than there may be."""
+    known = problem.demand[~np.isnan(problem.demand)]
+    above = float((known / (problem.task_vcpu * problem.utilisation) - 1e-6 > problem.limit).mean())
+    if above <= 1 - problem.slo:
+        return None
+    whose = "the maximum" if problem.maximum_tasks is not None else "the quota of a service"
+    return Infeasible(
+        f"infeasible: {above:.3%} of minutes need more than {problem.limit:,} tasks of {problem.task_vcpu:g} "
+        f"vCPU, {whose}; use larger tasks or raise it",
+        1 - above,
+        problem.peak_tasks,
+        (),
+        0,
+    )
+
+
+def _choose(
+    problem: Problem,
+    period_s: int,
+    usd_per_task_hour: float | None,
+    seed: int,
+    advance: Callable[[float], None],
+) -> Tuned | Infeasible:
+    verdict = Verdict(problem, problem.judge(period_s, advance), usd_per_task_hour, seed)
+    best = verdict.best
+    if best is None or verdict.is_static(best):
+        return verdict.infeasible()
+    near = problem.around(verdict.found.policies[best], verdict.found.sources[best])
+    return Verdict(problem, Candidates.joined([verdict.found, near]), usd_per_task_hour, seed).tuned()
+
+
+class Verdict:
+    """What the replays of all candidates amount to."""
+
+    def __init__(self, problem: Problem, found: Candidates, usd_per_task_hour: float | None, seed: int) -> None:
+        self.problem, self.found, self.usd_per_task_hour, self.seed = problem, found, usd_per_task_hour, seed
+        week = MINUTES_PER_DAY * DAYS_PER_WEEK
+        self.cost = found.hours.sum(axis=0) * week / len(problem.demand)
+        self.attainment = 1 - found.violations.sum(axis=0) / found.judged.sum()
+        self.safe = weekly_bound(found.strained, found.judged) <= (1 - problem.slo) * week
 
     @property
-    def peak_tasks(self) -> int:
-        """Tasks that keep the utilisation objective in the busiest minute."""
-        return max(1, whole(float(np.nanmax(self.demand)) / (self.task_vcpu * self.utilisation)))
-
-    @property
-    def limit(self) -> int:
-        return MOST_TASKS if self.maximum_tasks is None else self.maximum_tasks
-
-    def over_the_limit(self) -> Infeasible | None:
-        """No policy helps where the demand itself needs more tasks than there may be."""
-        known = self.demand[~np.isnan(self.demand)]
-        above = float((known / (self.task_vcpu * self.utilisation) - 1e-6 > self.limit).mean())
-        if above <= 1 - self.slo:
+    def best(self) -> int | None:
+        """The cheapest candidate that leaves room."""
+        if not self.safe.any():
             return None
-        whose = "the maximum" if self.maximum_tasks is not None else "the quota of a service"
+        return int(np.argmin(np.where(self.safe, self.cost, np.inf)))
+
+    @property
+    def alone(self) -> NDArray[np.bool_]:
+        """Candidates of target tracking without any floor."""
+        return np.array([source.level is None for source in self.found.sources])
+
+    def is_static(self, best: int) -> bool:
+        """Whether only paying for the peak all the time holds, while the load is mostly far below it."""
+        problem = self.problem
+        static = problem.peak_tasks * HOURS_PER_WEEK
+        mean = float(np.nanmean(problem.demand)) / (problem.task_vcpu * problem.utilisation)
+        alone = bool((self.safe & self.alone).any())
+        return not alone and self.cost[best] >= STATIC_SHARE * static and mean < problem.peak_tasks / 2
+
+    def infeasible(self) -> Infeasible:
+        problem = self.problem
+        reached = float(self.attainment[self.alone].max())
+        fast = _reached_alone(problem, 20)
+        helps = f"20-second metrics reach {fast:.3%}" if fast < problem.slo else "or 20-second metrics"
         return Infeasible(
-            f"infeasible: {above:.3%} of minutes need more than {self.limit:,} tasks of {self.task_vcpu:g} vCPU, "
-            f"{whose}; use larger tasks or raise it",
-            1 - above,
-            self.peak_tasks,
-            (),
-            0,
+            f"infeasible by target tracking alone (at best {reached:.3%} of minutes), because the load "
+            f"{_speed(problem.demand)}; needs a floor of {problem.peak_tasks} tasks all the time; {helps}",
+            reached,
+            problem.peak_tasks,
+            self.frontier(),
+            len(self.found.policies),
         )
 
-    def policy(self, target: float, in_cooldown_s: float, period_s: int) -> Policy:
-        peak = max(self.peak_tasks, whole(float(np.nanmax(self.demand)) * 100 / (self.task_vcpu * target)))
-        first = self.demand[~np.isnan(self.demand)][0]
-        highest = min(self.limit, whole(peak * PEAK_HEADROOM))
-        return Policy(
-            task_vcpu=self.task_vcpu,
-            min=1,
-            max=highest,
-            initial=min(highest, max(1, whole(float(first) * 100 / (self.task_vcpu * target)))),
-            target_tracking=(
-                TargetTracking(
-                    float(target),
-                    CPU if period_s == SECONDS_PER_MINUTE else CPU + HIGH_RESOLUTION_SUFFIX,
-                    scale_in_cooldown_s=in_cooldown_s,  # type: ignore[arg-type]
-                    period_s=period_s,
-                    low_datapoints=LOW_ALARM_S // period_s,
-                ),
-            ),
+    def tuned(self) -> Tuned:
+        best, found = int(np.argmin(np.where(self.safe, self.cost, np.inf))), self.found
+        misses = drawn_weeks(found.violations[:, best], self.seed) / (DAYS_PER_WEEK * MINUTES_PER_DAY)
+        weeks = drawn_weeks(found.hours[:, best], self.seed)
+        cost, price = float(self.cost[best]), self.usd_per_task_hour
+        return Tuned(
+            policy=self.problem.handed_over(found.policies[best], found.sources[best]),
+            attainment=float(self.attainment[best]),
+            attainment_interval=(float(1 - np.quantile(misses, 0.9)), float(1 - np.quantile(misses, 0.1))),
+            task_hours_per_week=cost,
+            task_hours_interval=(float(np.quantile(weeks, 0.1)), float(np.quantile(weeks, 0.9))),
+            usd_per_week=None if price is None else cost * price,
+            frontier=self.frontier(),
+            candidates=len(found.policies),
+            reason=f"{self._why()}; the cheapest of {int(self.safe.sum())} of {len(found.policies)} candidates "
+            "that leave room for a worse week than those known",
         )
 
-    def judge(self, period_s: int, advance: Callable[[float], None] = lambda _share: None) -> Candidates:
-        """Replay every candidate on the known weeks."""
-        calendar = Calendar.of(self.start, len(self.demand), self.zone)
-        base = [self.policy(t, c, period_s) for t in TARGETS for c in IN_COOLDOWNS]
-        sources = self._sources(calendar)
-        hours, violations, strained = [], [], []
-        for level, margin in sources:
-            floor = None if level is None else self.floor(level.crossed, margin)
-            batch = replay_batch(
-                self.demand, self.start, base, utilisation=self.utilisation, floor=floor, strain=STRAIN
-            )
-            strained.append(batch.strained_by_day)
-            hours.append(batch.task_hours_by_day)
-            violations.append(batch.violations_by_day)
-            advance(1 / len(sources))
-        days = range(0, len(self.demand), MINUTES_PER_DAY)
-        return Candidates(
-            base * len(sources),
-            [source for source in sources for _ in base],
-            np.concatenate(hours, axis=1),
-            np.concatenate(violations, axis=1),
-            np.concatenate(strained, axis=1),
-            np.add.reduceat((~np.isnan(self.demand)).astype(np.int64), days),
+    def _why(self) -> str:
+        if (self.safe & self.alone).any():
+            return "target tracking alone keeps the objective"
+        return (
+            f"target tracking alone reaches {float(self.attainment[self.alone].max()):.3%} at best, because the "
+            f"load {_speed(self.problem.demand)}, so a floor is added"
         )
 
-    def _sources(self, calendar: Calendar) -> list[tuple[Levels | None, float]]:
-        days = len(np.unique(calendar.day))
-        shapes = [Shape.CONSTANT, Shape.HOUR_OF_DAY]
-        if days >= DAYS_PER_WEEK:
-            shapes.append(Shape.WORKING_HOURS)
-        if days >= 4 * DAYS_PER_WEEK:
-            shapes.append(Shape.HOUR_OF_WEEK)
-        found: list[tuple[Levels | None, float]] = [(None, 0.0)]
-        for shape in shapes:
-            for level in levels(self.demand, calendar, shape, QUANTILES):
-                found += [(level, margin) for margin in MARGINS if margin > 0]
-        return found
+    def frontier(self) -> tuple[Point, ...]:
+        """The candidates no other one beats in both cost and attainment, cheapest first."""
+        kept: list[int] = []
+        for i in np.lexsort((-self.attainment, self.cost)).tolist():
+            if not kept or self.attainment[i] > self.attainment[kept[-1]]:
+                kept.append(i)
+        return tuple(self._point(i) for i in kept)
 
-    def floor(self, vcpu: FloatArray, margin: float) -> IntArray:
-        tasks = np.ceil(vcpu * margin / (self.task_vcpu * self.utilisation) - 1e-6)
-        return np.clip(tasks, 1, self.limit).astype(np.int64)
-
-    def choose(self, found: Candidates, usd_per_task_hour: float | None, seed: int) -> Tuned | Infeasible:
-        budget = (1 - self.slo) * DAYS_PER_WEEK * MINUTES_PER_DAY
-        cost = found.hours.sum(axis=0) * MINUTES_PER_DAY * DAYS_PER_WEEK / len(self.demand)
-        safe = weekly_bound(found.strained, found.judged) <= budget
-        attainment = 1 - found.violations.sum(axis=0) / found.judged.sum()
-        points = [self._point(found, i, cost, attainment, safe) for i in range(len(cost))]
-        frontier = _frontier(points)
-        if not safe.any():
-            return self._infeasible(found, attainment, frontier)
-        best = int(np.argmin(np.where(safe, cost, np.inf)))
-        if self._is_static(cost[best], found, safe):
-            return self._infeasible(found, attainment, frontier)
-        return self._tuned(found, best, cost, attainment, frontier, safe, usd_per_task_hour, seed)
-
-    def _point(
-        self, found: Candidates, i: int, cost: FloatArray, attainment: FloatArray, safe: NDArray[np.bool_]
-    ) -> Point:
-        tracking = found.policies[i].target_tracking[0]
-        level, margin = found.sources[i]
-        name = "none" if level is None else f"{level.shape.value}, quantile {level.quantile:g}"
+    def _point(self, i: int) -> Point:
+        tracking, source = self.found.policies[i].target_tracking[0], self.found.sources[i]
         return Point(
             tracking.target,
             tracking.scale_in_cooldown_s,
-            name,
-            margin,
-            float(cost[i]),
-            float(attainment[i]),
-            bool(safe[i]),
+            tracking.scale_out_cooldown_s,
+            tracking.period_s,
+            source.name,
+            source.margin,
+            source.headroom,
+            float(self.cost[i]),
+            float(self.attainment[i]),
+            bool(self.safe[i]),
         )
 
-    def _is_static(self, cost: float, found: Candidates, safe: NDArray[np.bool_]) -> bool:
-        """Whether only paying for the peak all the time holds, while the load is mostly far below it."""
-        alone = any(safe[i] for i, (level, _) in enumerate(found.sources) if level is None)
-        static = self.peak_tasks * HOURS_PER_WEEK
-        mean = float(np.nanmean(self.demand)) / (self.task_vcpu * self.utilisation)
-        return not alone and cost >= STATIC_SHARE * static and mean < self.peak_tasks / 2
 
-    def _infeasible(self, found: Candidates, attainment: FloatArray, frontier: tuple[Point, ...]) -> Infeasible:
-        alone = [i for i, (level, _) in enumerate(found.sources) if level is None]
-        best = float(attainment[alone].max())
-        fast = self.judge_alone(20)
-        helps = f"20-second metrics reach {fast:.3%}" if fast < self.slo else "or 20-second metrics"
-        return Infeasible(
-            f"infeasible by target tracking alone (at best {best:.3%} of minutes), because the load "
-            f"{self.speed()}; needs a floor of {self.peak_tasks} tasks all the time; {helps}",
-            best,
-            self.peak_tasks,
-            frontier,
-            len(found.policies),
-        )
+def _reached_alone(problem: Problem, period_s: int) -> float:
+    """The best attainment of target tracking without any floor."""
+    batch = replay_batch(problem.demand, problem.start, problem.base(period_s), utilisation=problem.utilisation)
+    known = int((~np.isnan(problem.demand)).sum())
+    return 1 - float(batch.violating_minutes.min()) / known
 
-    def judge_alone(self, period_s: int) -> float:
-        """The best attainment of target tracking without any floor."""
-        base = [self.policy(t, c, period_s) for t in TARGETS for c in IN_COOLDOWNS]
-        batch = replay_batch(self.demand, self.start, base, utilisation=self.utilisation)
-        known = int((~np.isnan(self.demand)).sum())
-        return 1 - float(batch.violating_minutes.min()) / known
 
-    def speed(self) -> str:
-        """How the load outruns the reaction time, in words."""
-        lag = BURST_MINUTES - 1
-        before, after = self.demand[:-lag], self.demand[lag:]
-        usual = before > float(np.nanmedian(self.demand)) / 2  # a rise after an outage is no rise of the load
-        factor = np.nanmax(np.divide(after, before, out=np.zeros_like(after), where=usual), initial=0.0)
-        if factor >= 2:
-            return f"doubles faster than {lag} minutes (by {factor:.1f} times at most)"
-        return f"rises by up to {factor:.2f} times in {lag} minutes, faster than new tasks run"
-
-    def _tuned(
-        self,
-        found: Candidates,
-        best: int,
-        cost: FloatArray,
-        attainment: FloatArray,
-        frontier: tuple[Point, ...],
-        safe: NDArray[np.bool_],
-        usd_per_task_hour: float | None,
-        seed: int,
-    ) -> Tuned:
-        misses = drawn_weeks(found.violations[:, best], seed) / (DAYS_PER_WEEK * MINUTES_PER_DAY)
-        weeks = drawn_weeks(found.hours[:, best], seed)
-        alone = any(safe[i] for i, (level, _) in enumerate(found.sources) if level is None)
-        level, margin = found.sources[best]
-        why = "target tracking alone keeps the objective" if alone else self._why_floor(found, attainment)
-        return Tuned(
-            policy=self._handed_over(found.policies[best], level, margin),
-            attainment=float(attainment[best]),
-            attainment_interval=(
-                float(1 - np.quantile(misses, 0.9)),
-                float(1 - np.quantile(misses, 0.1)),
-            ),
-            task_hours_per_week=float(cost[best]),
-            task_hours_interval=(float(np.quantile(weeks, 0.1)), float(np.quantile(weeks, 0.9))),
-            usd_per_week=None if usd_per_task_hour is None else float(cost[best]) * usd_per_task_hour,
-            frontier=frontier,
-            candidates=len(found.policies),
-            reason=f"{why}; the cheapest of {int(safe.sum())} of {len(found.policies)} candidates that leave "
-            "room for a worse week than those known",
-        )
-
-    def _why_floor(self, found: Candidates, attainment: FloatArray) -> str:
-        alone = [i for i, (level, _) in enumerate(found.sources) if level is None]
-        return (
-            f"target tracking alone reaches {float(attainment[alone].max()):.3%} at best, because the load "
-            f"{self.speed()}, so a floor is added"
-        )
-
-    def _handed_over(self, policy: Policy, level: Levels | None, margin: float) -> Policy:
-        """The candidate as it is deployed at the end of the known demand: floors learned from all days."""
-        last = float(self.demand[~np.isnan(self.demand)][-1])
-        tracking = policy.target_tracking[0]
-        initial = max(1, whole(last * 100 / (self.task_vcpu * tracking.target)))
-        if level is None:
-            return dataclasses.replace(policy, initial=min(initial, policy.max))
-        table = np.minimum(self.floor(level.table, margin), policy.max)
-        zone = self.zone.key
-        end = self.start + timedelta(minutes=len(self.demand))
-        now = Calendar.of(end, 1, self.zone)
-        minimum = int(table[int(now.kind(level.shape)[0]), int(now.hour[0])])
-        return dataclasses.replace(
-            policy,
-            min=minimum,
-            initial=min(max(initial, minimum), policy.max),
-            scheduled=schedule(table, level.shape, zone),
-        )
+def _speed(demand: FloatArray) -> str:
+    """How the load outruns the reaction time, in words."""
+    lag = BURST_MINUTES - 1
+    before, after = demand[:-lag], demand[lag:]
+    usual = before > float(np.nanmedian(demand)) / 2  # a rise after an outage is no rise of the load
+    factor = np.nanmax(np.divide(after, before, out=np.zeros_like(after), where=usual), initial=0.0)
+    if factor >= 2:
+        return f"doubles faster than {lag} minutes (by {factor:.1f} times at most)"
+    return f"rises by up to {factor:.2f} times in {lag} minutes, faster than new tasks run"
 
 
 def weekly_bound(violations: IntArray, judged: IntArray) -> FloatArray:
@@ -379,12 +315,3 @@ def drawn_weeks(by_day: NDArray[Any], seed: int, draws: int = 2_000) -> FloatArr
     rng = np.random.default_rng(seed)
     days = rng.integers(0, len(by_day), size=(draws, DAYS_PER_WEEK))
     return np.asarray(by_day[days].sum(axis=1), dtype=np.float64)
-
-
-def _frontier(points: Sequence[Point]) -> tuple[Point, ...]:
-    """The candidates no other one beats in both cost and attainment, cheapest first."""
-    kept: list[Point] = []
-    for point in sorted(points, key=lambda p: (p.task_hours_per_week, -p.attainment)):
-        if not kept or point.attainment > kept[-1].attainment:
-            kept.append(point)
-    return tuple(kept)
