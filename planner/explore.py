@@ -18,7 +18,7 @@ from planner.workloads import Workload
 
 WORKLOAD_SETTINGS: Final = (
     "slo", "utilisation", "timezone", "holidays", "growth", "launches", "deployments", "resize_tasks", "min_tasks",
-    "keep",
+    "keep", "latency_objective_s", "jvm_heaps_mib",
 )  # fmt: skip
 """Settings that change what a service needs; the others only change the fleet."""
 

@@ -23,6 +23,7 @@ from planner.documents import PlanDocument
 from planner.estate_cost import daemons_of, fixed_lines, today_lines, today_option, zones_of
 from planner.expectations import unknown_services
 from planner.frames import PlanTables
+from planner.loads import turned_away
 from planner.model import Architecture, Estate, Rejection, Resources, Service
 from planner.parallel import in_order
 from planner.prices import PriceBook, catalogue
@@ -35,6 +36,7 @@ from planner.workloads import (
     Workload,
     by_minute,
     grid_of,
+    is_on_fargate,
     kept_workload,
     plan_workload,
 )
@@ -85,7 +87,12 @@ def study(estate: Estate, points: pd.DataFrame, as_of: datetime) -> Study | Unpl
             f"Cluster {estate.cluster} has no CPU metrics of any service before {as_of:%Y-%m-%d %H:%M} UTC: "
             "check the cluster's name and Region, or wait until its services have run for two days."
         )
-    return Study(estate, as_of, clean, cleaning, usage, demand_stage.demand(usage), grid_of(usage, as_of))
+    demand = demand_stage.demand(
+        usage,
+        rejected_per_second=turned_away(clean, estate),
+        hard_cpu_limit={s.name: True for s in estate.services if is_on_fargate(s)},
+    )
+    return Study(estate, as_of, clean, cleaning, usage, demand, grid_of(usage, as_of))
 
 
 def plan(

@@ -82,6 +82,7 @@ class Settings(BaseModel):
     resize_tasks: bool = Field(default=True, description="Propose task sizes from what tasks used")
     keep: tuple[str, ...] = Field(default=(), description="Services to leave exactly as they are")
     jvm_heaps_mib: dict[str, int] = Field(default_factory=dict, description="Heap size of JVM services by name")
+    latency_objective_s: float | None = Field(default=None, gt=0, description="p99 response time to stay within")
     min_history_hours: float = Field(default=48, ge=1, description="History without which a service is refused")
     ceiling_usd_per_month: float | None = Field(default=None, gt=0, description="Refuse plans dearer than this")
     solver_seconds: float = Field(default=10, gt=0, le=3600, description="Limit for the packing certificate")

@@ -22,6 +22,7 @@ from planner.documents.plan import (
 )
 from planner.documents.plan import TaskSize as TaskSizePlan
 from planner.expectations import Expected, expected_week, judged, wanted_demand
+from planner.loads import with_load
 from planner.model import Architecture, Resources, Service, TaskType
 from planner.settings import Settings
 from planner.timegrid import TimeGrid
@@ -167,6 +168,7 @@ def plan_workload(
     censored = np.nan_to_num(by_minute(merged.assign(censored=merged["censored"].astype(float)), "censored", grid))
     size, reasons = _size(service, usage, settings)
     scaling, outcome = choose_scaling(service, wanted, vcpu(size.cpu_units), settings, grid, expected)
+    summary = summarise(service.name, wanted, censored > 0, expected, notes, usage)
     return Workload(
         service=service,
         size=size,
@@ -174,7 +176,7 @@ def plan_workload(
         demand_vcpu=wanted,
         tasks=outcome.trajectory.desired.astype(np.int64),
         running=outcome.trajectory.running.astype(np.int64),
-        summary=summarise(service.name, wanted, censored > 0, expected, notes, usage),
+        summary=with_load(summary, service, usage, settings),
         scaling=scaling,
         on_fargate=is_on_fargate(service),
         score=None if isinstance(score, str) else score,

@@ -20,6 +20,7 @@ from planner.terminal import BadInput, explain, progress
 PLANNING_METRICS: Final = (
     "CPUUtilization", "MemoryUtilization", "RunningTaskCount", "CpuReserved", "MemoryReserved", "DeploymentCount",
     "RequestCount", "TargetResponseTime", "HTTPCode_Target_5XX_Count", "UnHealthyHostCount", "ConsumedLCUs",
+    "RejectedConnectionCount", "HTTPCode_ELB_5XX_Count",
 )  # fmt: skip
 """What planning reads of the archive; the rest is kept for other questions."""
 PLANNING_STATISTICS: Final = ("Average", "Maximum", "Sum", "SampleCount", "p99")

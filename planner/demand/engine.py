@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from planner.demand import calendar, tails, trees
+from planner.demand import boosting, calendar, tails, trees
 from planner.demand.candidates import MAX_DAYS_AHEAD, Candidates, History
 from planner.demand.changes import levelled
 from planner.demand.features import Featuriser, Rows
@@ -42,6 +42,8 @@ class Settings:
     timezone: str
     holidays: str | None
     quantiles: tuple[float, ...]
+    past_rows: int = 0
+    """Forecasts of each series' own past to lay out, for training on all series of the call."""
 
     @property
     def engine_step(self) -> pd.Timedelta:
@@ -67,6 +69,7 @@ class Prepared:
     """Standard deviation of the level from one week to the next."""
     places: Array | None = None
     """(steps, k): the rows that each step of the answer averages."""
+    past: boosting.Past | None = None
     within: Array | None = None
     """(steps, quantiles): spread inside one engine step, where the answer's step is finer."""
 
@@ -145,13 +148,16 @@ def _laid_out(
     history = _history(grid, values, min(int(wanted.max()), week), settings)
     if weeks_beyond.any() and wanted.max() > len(values):
         notices.append(Notice("beyond-history", "the horizon is longer than the history; only drift widens it"))
+    featuriser = Featuriser(Candidates(history, RECORD_DAYS))
+    ahead = wanted - weeks_beyond * week
     return Prepared(
         times,
         grid.as_of,
         "combined forecasts with quantile trees",
         tuple(notices),
         never_negative,
-        rows=_rows(history, last, wanted - weeks_beyond * week, weeks_beyond > 0),
+        rows=_rows(featuriser, last, ahead, weeks_beyond > 0),
+        past=boosting.past_rows(featuriser, ahead, settings.past_rows) if settings.past_rows else None,
         weeks_beyond=weeks_beyond,
         drift=_weekly_drift(values, day),
         places=places.reshape(leads.shape),
@@ -169,14 +175,13 @@ def _history(grid: Grid, values: Array, ahead: int, settings: Settings) -> Histo
     return History(values, calendar.day_kinds(local_days, holidays), wall % day, day)
 
 
-def _rows(history: History, last: int, ahead: Array, beyond: Array) -> Rows:
+def _rows(featuriser: Featuriser, last: int, ahead: Array, beyond: Array) -> Rows:
     """Rows for steps `ahead` of the last one, made day by day ahead.
 
     beyond: which of them stand for the same time of a later week. They are judged as forecasts of the last
     day looked at, since what is known of the next hours says nothing of those.
     """
-    featuriser = Featuriser(Candidates(history, RECORD_DAYS))
-    day = history.steps_per_day
+    day = featuriser.history.steps_per_day
     days = np.where(beyond, MAX_DAYS_AHEAD, -(-ahead // day))
     keys, spots = np.unique(np.array([days, beyond, ahead]), axis=1, return_inverse=True)
     parts = []
@@ -222,7 +227,9 @@ def _within(fine: Grid, grid: Grid, times: pd.DatetimeIndex, quantiles: Sequence
 def quantile_paths(prepared: Sequence[Prepared], settings: Settings) -> list[Array]:
     """(steps, quantiles in rising order) of each prepared series; the trees see all of them in one go."""
     rows = [one.rows for one in prepared if one.rows is not None]
-    answers = _tree_answers([part.features for part in rows])
+    answers = _tree_answers(
+        [part.features for part in rows], [one.past for one in prepared if one.past is not None]
+    )
     paths, at = [], 0
     for one in prepared:
         if one.rows is None:
@@ -235,12 +242,15 @@ def quantile_paths(prepared: Sequence[Prepared], settings: Settings) -> list[Arr
     return paths
 
 
-def _tree_answers(features: list[Array]) -> dict[float, Array]:
+def _tree_answers(features: list[Array], pasts: Sequence[boosting.Past] = ()) -> dict[float, Array]:
     forests = trees.bundled()
     if not features:
         return {}
     table = np.concatenate(features)
-    return {level: forest.predict(table) for level, forest in forests.items()}
+    answers = {level: forest.predict(table) for level, forest in forests.items()}
+    for level, booster in boosting.boosted(pasts, forests).items():
+        answers[level] = answers[level] + booster.predict(table, num_threads=1)
+    return answers
 
 
 def _assembled(one: Prepared, answers: dict[float, Array], quantiles: Sequence[float]) -> Array:

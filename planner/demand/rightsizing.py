@@ -22,18 +22,7 @@ from planner.demand.notices import Notice
 from planner.model import ScalingTarget, TargetTracking
 from planner.units import CpuUnits, MiB, Share
 
-FARGATE_SIZES: Final[dict[int, tuple[int, ...]]] = {
-    256: (512, 1024, 2048),
-    512: tuple(range(1024, 4096 + 1, 1024)),
-    1024: tuple(range(2048, 8192 + 1, 1024)),
-    2048: tuple(range(4096, 16384 + 1, 1024)),
-    4096: tuple(range(8192, 30720 + 1, 1024)),
-    8192: tuple(range(16384, 61440 + 1, 4096)),
-    16384: tuple(range(32768, 122880 + 1, 8192)),
-    32768: (61440, 122880, 249856),
-}
-"""MiB allowed for each CPU size. Source: botocore RegisterTaskDefinition for up to 16,384 CPU units, the
-ECS task definition reference (also cfn-lint's fargate_cpu_memory schema) for 32,768. Read 2026-11."""
+FARGATE_SIZES: Final = units.FARGATE_MEMORY_MIB
 SMALLEST_EC2_CPU: Final = CpuUnits(128)
 """Smallest task-level CPU on EC2 (ECS task definition reference)."""
 LARGEST_EC2_CPU: Final = CpuUnits(196_608)

@@ -93,6 +93,17 @@ class BackTest(Strict):
     peak_usd: Money | None = None
 
 
+class Carries(Strict):
+    """Load-balanced requests per second that one task of the present size carries at the objectives."""
+
+    requests_per_second_per_task: Quantity
+    low: Quantity = Field(description="5 % end of what resampled days give")
+    high: Quantity = Field(description="95 % end")
+    bound_by: Name = Field(description="cpu, latency or observed load, where more was never seen")
+    explained: ShareOf = Field(description="Share of the variance of CPU per task that requests explain")
+    saturates: bool = Field(default=False, description="Latency bends with load (Universal Scalability Law)")
+
+
 class ServiceDemand(Strict):
     """CPU needed by one service; vCPU, per minute, judged on data it has not seen where that was possible."""
 
@@ -109,6 +120,9 @@ class ServiceDemand(Strict):
     censored_minutes: Count = Field(description="Minutes in which usage sat at its limit: a lower bound")
     coverage_p99: ShareOf | None = Field(default=None, description="Back-test: share of later steps under p99")
     back_test: BackTest | None = Field(default=None, description="None where the history is too short for one")
+    carries: Carries | None = Field(default=None, description="None without requests, or where they tell no load")
+    scale_on: str | None = Field(default=None, description="The metric that tells the load of a task")
+    scale_on_reason: str = ""
     model: str
     warnings: tuple[str, ...] = ()
 
