@@ -80,7 +80,8 @@ def _commitment(
         rates = [price for price in found if isinstance(price, Price)]
         on_demand = [price for t in types if isinstance(price := book.instance(region, t), Price)]
         if len(rates) == len(on_demand) == len(types):
-            discounts = tuple(1 - r.usd / o.usd for r, o in zip(rates, on_demand, strict=True))
+            # A rate read long after the on-demand price may stand above it: then it saves nothing.
+            discounts = tuple(max(0.0, 1 - r.usd / o.usd) for r, o in zip(rates, on_demand, strict=True))
             usage = np.stack([h.usd_by_hour for h in hourly_lines(machines, plan.fleet, plan.services)], axis=1)
             scenarios = {told: usage * factor for told, factor in SCENARIOS}
             return Bought(

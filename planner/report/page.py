@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +60,10 @@ def render_comparison(comparison: Comparison, title: str, region: str, price_dat
     )
 
 
-def render_figure(figure: go.Figure, title: str, told: str) -> str:
-    """One figure as a page, offline like the report; `told` is its meaning in a sentence."""
-    return _page("figure_page.html.j2", title=title, told=told, picture=figures.fragment(figure, "figure", told))
+def render_figures(shown: Sequence[tuple[go.Figure, str]], title: str) -> str:
+    """Figures below each other as a page, offline like the report, each under its meaning in a sentence."""
+    parts = [(told, figures.fragment(figure, f"figure-{n}", told)) for n, (figure, told) in enumerate(shown)]
+    return _page("figure_page.html.j2", title=title, shown=parts)
 
 
 def _page(template: str, **shown: Any) -> str:

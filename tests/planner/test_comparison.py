@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from planner.alternatives import Packed, Platform
-from planner.comparison import compare_plan, packer
+from planner.alternatives import Assumptions, Pack, Packed, Platform
+from planner.comparison import compare_plan, packer, question_of
 from planner.cost import Kind, total
 from planner.model import InstanceType, Rejection, Resources, TaskType
 from planner.prices import load
@@ -49,3 +49,24 @@ def test_a_plan_is_compared_in_its_region_and_architectures() -> None:
     mean = sum(max(2, -(-h * 1000 // 3200)) for h in range(24)) / 24
     assert fargate == pytest.approx(mean * (0.5 * 0.04656 + 1 * 0.00511))
     assert by_platform[Platform.ECS_EC2].refused == ()
+    # what the plan itself runs, not a fleet packed anew
+    machines = total(x for x in by_platform[Platform.ECS_EC2].lines if x.kind is Kind.COMPUTE)
+    assert machines == pytest.approx(plan().cost.plan_usd_per_hour)
+
+
+def test_other_machines_or_another_region_are_packed_anew() -> None:
+    asked: list[int] = []
+
+    def pack_in(zones: int) -> Pack:
+        asked.append(zones)
+        return packer(zones, Seconds(0.1))
+
+    home, elsewhere, families = (
+        question_of(plan(), load(), region, pack_in, Assumptions(), families=chosen)
+        for region, chosen in (("eu-west-2", None), ("eu-west-1", None), ("eu-west-2", ["m7g"]))
+    )
+
+    assert home.planned is not None
+    assert elsewhere.planned is None
+    assert families.planned is None
+    assert asked == [3, 3, 3]

@@ -11,7 +11,7 @@ from planner.week import local_hours, week_means
 
 
 def hours_from(start: datetime, count: int) -> np.ndarray:
-    from planner.workloads import TimeGrid
+    from planner.timegrid import TimeGrid
 
     return local_hours(TimeGrid(start, count * 60), "Europe/London")
 

@@ -97,13 +97,13 @@ def break_even(
 
 def _break_even_page(found: BreakEven, instance_type: str, region: str, vcpu: float, memory_gib: float) -> str:
     from planner.alternatives.figures import break_even_curves
-    from planner.report.page import render_figure
+    from planner.report.page import render_figures
 
     told = (
         f"A task of {vcpu:g} vCPU and {memory_gib:g} GiB in {region}: {found.tasks_per_instance} fit one"
         f" {instance_type}, and {found.tasks:.2f} on Fargate cost as much as it"
     )
-    return render_figure(break_even_curves({instance_type: found}), f"{instance_type} or Fargate", told)
+    return render_figures([(break_even_curves({instance_type: found}), told)], f"{instance_type} or Fargate")
 
 
 def commitment(

@@ -30,6 +30,9 @@ def plan(
     focus_file: Annotated[
         Path | None, typer.Option("--focus", help="Write FOCUS 1.0 rows there, one a service, line and hour")
     ] = None,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", help="Write bars of today and the plan, and its week, as a page")
+    ] = None,
     days: Annotated[int, typer.Option(min=1, max=366, help="Days of hours from --start")] = 7,
     start: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC); the plan's own day if left out")
@@ -56,6 +59,8 @@ def plan(
     if focus_file is not None:
         text = write_focus(period, account_id=read.scope.account_id, region=read.scope.region)
         write_file(focus_file, text)
+    if html_file is not None:
+        write_file(html_file, _page(read))
     split = lines_by_service(lines, read.fleet, read.services)
     record = {
         "plan_usd_per_hour": total(lines),
@@ -119,6 +124,18 @@ def bill(
     print(f"{billed.start} to {billed.end}{told}: billed, reckoned, difference")
     for row in rows:
         print(f"  {row.name:<50} {row.billed_usd:>12.2f} {row.reckoned_usd:>12.2f} {row.difference_usd:>+12.2f}")
+
+
+def _page(read: PlanDocument) -> str:
+    from planner import figures
+    from planner.report import cost_rows
+    from planner.report.page import cost_week_rows, render_figures
+
+    shown = [
+        (figures.cost_bars(cost_rows(read)), "Today beside the plan, a month of 730 hours"),
+        (figures.cost_over_week(cost_week_rows(read)), "The plan in each hour of the week, by service"),
+    ]
+    return render_figures(shown, f"What {read.scope.cluster} costs")
 
 
 def _lines(read: PlanDocument, which: str) -> list[CostLine]:

@@ -140,10 +140,13 @@ def test_a_plan_s_cost_and_its_exports_add_up(tmp_path: Path) -> None:
     document, lines, focus = tmp_path / "plan.json", tmp_path / "lines.csv", tmp_path / "focus.csv"
     dump_plan(plan(), document)
 
-    hours = tmp_path / "hours.csv"
+    hours, page = tmp_path / "hours.csv", tmp_path / "plan.html"
     found = answer(
-        "plan", str(document), "--csv", str(lines), "--focus", str(focus), "--hours-csv", str(hours), "--days", "2"
-    )
+        "plan", str(document), "--csv", str(lines), "--focus", str(focus), "--hours-csv", str(hours),
+        "--days", "2", "--html", str(page),
+    )  # fmt: skip
+
+    assert page.read_text().count('role="img"') == 2
 
     assert (found["plan_usd_per_hour"], found["today_usd_per_hour"]) == (0.4, 1.0)
     rows = list(csv.DictReader(io.StringIO(lines.read_text())))
