@@ -33,6 +33,9 @@ def run(
     trajectory: Annotated[
         Path | None, typer.Option(help="Also write demand, tasks, instances and violations a minute, CSV.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Also draw the replay over time, one page, no network.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Replay both ECS scaling loops on a demand series and say what they cost and missed."""
@@ -47,10 +50,26 @@ def run(
         document["drills"] = _drills(loaded, settings, utilisation, price)
     if trajectory is not None:
         _write_trajectory(trajectory, loaded, outcome)
+    if html is not None:
+        from planner import scaling_pictures
+
+        picture = scaling_pictures.replay(outcome, loaded.start, settings, utilisation=utilisation)
+        write_page(html, [(picture, scaling_pictures.replay_told(outcome))], f"Scaling of {demand.name}")
     if as_json:
         terminal.print_json(document)
     else:
         _show(document, demand.name)
+
+
+def write_page(path: Path, shown: list[tuple[Any, str]], title: str) -> None:
+    """Figures with their sentences as one page; its folder is made."""
+    from planner.report.page import render_figures
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(render_figures(shown, title), encoding="utf-8")
+    except OSError as error:
+        raise terminal.BadInput(f"{path} cannot be written: {error}.") from None
 
 
 def check_share(value: float, option: str) -> None:

@@ -47,6 +47,10 @@ def run(
         float | None, typer.Option(help="Price of a running task; cost is in task-hours without it.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the drawn weeks behind the intervals.")] = 0,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Also draw the frontier and the chosen replay, as a page."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Choose the cheapest scaling policy expected to keep an objective on unseen weeks."""
@@ -72,6 +76,8 @@ def run(
         seed=seed,
     )
     document = _document(result, known)
+    if html is not None:
+        _draw(html, result, known, slo, utilisation, demand.name)
     if as_json:
         terminal.print_json(document)
     else:
@@ -117,6 +123,21 @@ def _tune(known: Demand, *, timezone: str, **settings: Any) -> Tuned | Infeasibl
         raise terminal.BadInput(f"{problem}.") from None
 
 
+def _draw(
+    path: Path, result: Tuned | Infeasible, known: Demand, slo: float, utilisation: float, name: str
+) -> None:
+    from planner import scaling_pictures
+    from planner.cli.simulate import write_page
+    from planner.scaling import Tuned, simulate
+
+    shown = [(scaling_pictures.choice(result, slo=slo), scaling_pictures.choice_told(result))]
+    if isinstance(result, Tuned):
+        outcome = simulate(known.vcpu, known.start, result.policy, utilisation=utilisation)
+        picture = scaling_pictures.replay(outcome, known.start, result.policy, utilisation=utilisation)
+        shown.append((picture, f"The chosen policy on the known weeks: {scaling_pictures.replay_told(outcome)}"))
+    write_page(path, shown, f"Thresholds for {name}")
+
+
 def _document(result: Tuned | Infeasible, known: Demand) -> dict[str, Any]:
     from planner.scaling import Tuned, print_policy
 
@@ -127,6 +148,7 @@ def _document(result: Tuned | Infeasible, known: Demand) -> dict[str, Any]:
         "candidates": result.candidates,
         "frontier": [_point(point) for point in result.frontier],
         "warnings": list(known.warnings),
+        "alternative": _alternative(result.alternative),
     }
     if not isinstance(result, Tuned):
         return document | {
@@ -143,6 +165,20 @@ def _document(result: Tuned | Infeasible, known: Demand) -> dict[str, Any]:
             "task_hours_per_week_interval": list(result.task_hours_interval),
             "usd_per_week": result.usd_per_week,
         },
+    }
+
+
+def _alternative(other: Tuned | None) -> dict[str, Any] | None:
+    """The best policy on the other metric resolution."""
+    from planner.scaling import print_policy
+
+    if other is None:
+        return None
+    return {
+        "policy": print_policy(other.policy),
+        "attainment": other.attainment,
+        "task_hours_per_week": other.task_hours_per_week,
+        "period_s": other.policy.target_tracking[0].period_s,
     }
 
 
@@ -182,6 +218,12 @@ def _show(document: dict[str, Any], title: str) -> None:
             f"Track {tracking['target']:g} % CPU, {policy['min']} to {policy['max']} tasks, "
             f"{len(policy.get('scheduled', []))} scheduled actions; {cost['task_hours_per_week']:,.0f} "
             f"task-hours a week ({low:,.0f} to {high:,.0f}), attainment {document['attainment']:.3%}.",
+            markup=False,
+        )
+    other = document["alternative"]
+    if other is not None:
+        shown.print(
+            f"With {other['period_s']}-second metrics: {other['task_hours_per_week']:,.0f} task-hours a week.",
             markup=False,
         )
     for warning in document["warnings"]:
