@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import format_datetime
 from http import HTTPStatus
 from threading import Thread
 from typing import Any, Final
@@ -111,7 +113,13 @@ class Application:
             record(call.service, call.operation, caller(environ), body)
         if kind == "lose-answer":
             raise _hang_up(environ)
-        return _send(reply, environ, start_response)
+        return _send(self._dated(reply), environ, start_response)
+
+    def _dated(self, reply: Reply) -> Reply:
+        """The reply with the time of the sandbox's own clock, by which a client knows AWS's present."""
+        status, headers, body = reply
+        kept = {name: value for name, value in headers.items() if name.lower() != "date"}
+        return status, {**kept, "Date": format_datetime(self.world.clock.now.astimezone(UTC), usegmt=True)}, body
 
     def _served(self, environ: Environ, call: Call) -> Reply:
         """The service's reply; what moto lacks is refused by name instead of failing as a server error."""

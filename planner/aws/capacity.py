@@ -46,18 +46,39 @@ def read_container_instances(
         raw for found in each(describe, list(batches(arns, DESCRIBE_CONTAINER_INSTANCES_BATCH))) for raw in found
     ]
     limits = _network_interfaces(clients, {_attribute(raw, "ecs.instance-type") for raw in raws}, unreadable)
-    instances = [_instance(raw, limits) for raw in raws]
+    trunks = _trunks({_attribute(raw, "ecs.instance-type") for raw in raws if _is_trunked(raw)}, unreadable)
+    instances = [_instance(raw, limits, trunks) for raw in raws]
     return tuple(sorted(instances, key=lambda instance: (instance.zone, instance.ec2_instance_id, instance.arn)))
 
 
-def _instance(raw: dict[str, Any], interfaces: dict[str, int]) -> ContainerInstance:
+def _is_trunked(raw: dict[str, Any]) -> bool:
+    return bool(_attribute(raw, "ecs.awsvpc-trunk-id"))
+
+
+def _trunks(types: set[str], unreadable: Unreadable) -> dict[str, int]:
+    """awsvpc tasks on a trunked instance by type: no API tells it, ECS's published table does."""
+    if not types:
+        return {}
+    from planner.prices import load
+
+    facts, found = load().instance_types, {}
+    for instance_type in sorted(types):
+        limit = facts[instance_type].task_enis(awsvpc_trunking=True) if instance_type in facts else None
+        if limit is None:
+            unreadable.note(
+                f"the trunk's limit of {instance_type}", "ECS's table does not have the type: taken as no room"
+            )
+        found[instance_type] = limit or 0
+    return found
+
+
+def _instance(raw: dict[str, Any], interfaces: dict[str, int], trunks: dict[str, int]) -> ContainerInstance:
     instance_type = _attribute(raw, "ecs.instance-type")
     arm = _attribute(raw, "ecs.cpu-architecture") == "arm64"
     registered = _resources(raw.get("registeredResources", ()))
     remaining = _resources(raw.get("remainingResources", ()))
-    trunked = bool(_attribute(raw, "ecs.awsvpc-trunk-id"))
-    # One interface is the instance's own. A trunk's limit is by type and is not an API answer: left at 0.
-    enis = 0 if trunked else max(0, interfaces.get(instance_type, 1) - 1)
+    untrunked = max(0, interfaces.get(instance_type, 1) - 1)  # one interface is the instance's own
+    enis = trunks.get(instance_type, 0) if _is_trunked(raw) else untrunked
     attached = sum(1 for a in raw.get("attachments", ()) if a.get("type") in {"eni", "ElasticNetworkInterface"})
     return ContainerInstance(
         arn=raw["containerInstanceArn"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,8 +17,8 @@ from planner.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 PERCENTILE_SAMPLES: Final = 5
 PROBE_PERIOD_S: Final = 300
-UNIT_SAMPLES: Final = 200
-"""Series whose unit is looked up; of a larger estate an even choice of every metric."""
+UNITS_CHECKED_AGAIN: Final = 200
+"""Series of a known unit that one pull looks at again; of a larger estate others each day, all in turn."""
 NO_UNIT: Final = frozenset({"", "None"})
 
 
@@ -53,7 +54,7 @@ def look_up_units(
     into a silent factor; here it is refused.
     """
     known = manifest.units()
-    sample = _sample(series)
+    sample = _sample(series, known.keys(), window[1] // SECONDS_PER_DAY)
     client = clients.get("cloudwatch")
 
     def look(one: Wanted) -> frozenset[str] | None:
@@ -72,10 +73,15 @@ def look_up_units(
     return refused, seen
 
 
-def _sample(series: list[Wanted]) -> list[Wanted]:
-    """All series of a small estate, else an even choice over all metrics."""
-    step = max(1, -(-len(series) // UNIT_SAMPLES))
-    return series[::step]
+def _sample(series: list[Wanted], known: Collection[tuple[str, str]], day: int) -> list[Wanted]:
+    """Every series whose unit has not been seen, and of the others as many as one pull looks at again.
+
+    Those take turns by day, so that each is looked at every so many days however large the estate is.
+    """
+    fresh = [one for one in series if (one.resource, one.metric) not in known]
+    seen = [one for one in series if (one.resource, one.metric) in known]
+    turns = max(1, -(-len(seen) // UNITS_CHECKED_AGAIN))
+    return fresh + seen[day % turns :: turns]
 
 
 def _units(client: Any, one: Wanted, window: Window) -> frozenset[str]:

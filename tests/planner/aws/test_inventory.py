@@ -271,3 +271,25 @@ def test_container_instances_carry_what_they_registered_and_what_remains(clients
     # the emulator registers 4,096 CPU units and 7,482 MiB whatever the type
     assert {(i.registered.cpu_units, i.registered.memory_mib) for i in instances} == {(4096, 7482)}
     assert instances[0].remaining.cpu_units == instances[0].registered.cpu_units
+
+
+def test_a_trunked_instance_takes_as_many_tasks_as_ecs_publishes_for_its_type() -> None:
+    from planner.aws.capacity import _instance, _trunks
+    from planner.aws.paging import Unreadable
+
+    unreadable = Unreadable()
+    trunks = _trunks({"m5.large", "x99.huge"}, unreadable)
+    raw = {
+        "containerInstanceArn": "arn:aws:ecs:eu-west-2:111122223333:container-instance/prod/1",
+        "attributes": [
+            {"name": "ecs.instance-type", "value": "m5.large"},
+            {"name": "ecs.awsvpc-trunk-id", "value": "trunk-1"},
+        ],
+        "attachments": [{"type": "eni"}, {"type": "eni"}],
+    }
+
+    instance = _instance(raw, {"m5.large": 3}, trunks)
+
+    assert instance.registered.enis == 10  # 2 without a trunk
+    assert instance.remaining.enis == 8  # two tasks have theirs
+    assert [rejection.what for rejection in unreadable.rejections] == ["the trunk's limit of x99.huge"]

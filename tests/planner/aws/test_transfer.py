@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -22,6 +26,7 @@ from planner.aws.transfer import PullReport
 from planner.metrics import MetricStore
 from planner.model import Estate
 from planner.terminal import BadInput
+from tests.conftest import ROOT
 from tests.planner.aws.cloudwatch_server import (
     CloudWatch,
     cut_json,
@@ -338,6 +343,44 @@ def test_a_pull_killed_at_any_write_continues_and_ends_complete(
     run(world, tmp_path, two_days)
 
     assert len(held(tmp_path)) == 30 * 60 * 10
+
+
+PULLING = """
+import sys
+from datetime import timedelta
+from pathlib import Path
+from tests.planner.aws.estates import NOW, estate, service
+from tests.planner.aws.test_transfer import clients_of
+from planner.aws import pull
+from planner.metrics import MetricStore
+pull(clients_of(sys.argv[1]), estate(*(service(f"web-{n}") for n in range(6))), MetricStore(Path(sys.argv[2])),
+     NOW - timedelta(days=4), NOW, as_of=NOW, insights=False, workers=1, sleep=lambda _: None)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answered", [1, 2, 3])
+def test_a_pull_that_is_sent_sigkill_leaves_a_store_that_the_next_one_completes(
+    world: CloudWatch, tmp_path: Path, answered: int
+) -> None:
+    """The process ends without a word, in the middle of whatever it was doing."""
+    process = subprocess.Popen([sys.executable, "-c", PULLING, world.url, str(tmp_path)], cwd=ROOT)
+    try:
+        while process.poll() is None and len(world.data_calls()) < answered:
+            time.sleep(0.005)  # another process: there is nothing to wait on but what it has asked for
+    finally:
+        process.kill()
+    assert process.wait() == -signal.SIGKILL
+    services = estate(*(service(f"web-{number}") for number in range(6)))
+
+    if MetricStore(tmp_path).clusters():
+        assert not held(tmp_path).duplicated(list(frames.METRIC_POINTS.key)).any()
+    report = run(world, tmp_path, (-24 * 4, 0), services)
+
+    assert report.refusals == ()
+    # 4 days of minutes, 6 services and the cluster; 2 metrics; Average and Maximum, of services SampleCount too
+    assert len(held(tmp_path)) == 4 * 1440 * 2 * (6 * 3 + 2)
+    assert run(world, tmp_path, (-24 * 4, -3), services).datapoints == 0
 
 
 @given(pulls=st.lists(st.tuples(st.integers(-40, -1), st.integers(1, 20), st.booleans()), min_size=1, max_size=4))
