@@ -79,3 +79,19 @@ def percent(share: float) -> Percent:
 
 def share(percentage: float) -> Share:
     return Share(percentage / 100)
+
+
+# What Fargate sells: CPU and memory only come in these pairs
+
+FARGATE_MEMORY_MIB: dict[int, tuple[int, ...]] = {
+    256: (512, 1024, 2048),
+    512: tuple(range(1024, 4096 + 1, 1024)),
+    1024: tuple(range(2048, 8192 + 1, 1024)),
+    2048: tuple(range(4096, 16384 + 1, 1024)),
+    4096: tuple(range(8192, 30720 + 1, 1024)),
+    8192: tuple(range(16384, 61440 + 1, 4096)),
+    16384: tuple(range(32768, 122880 + 1, 8192)),
+    32768: (61440, 122880, 249856),
+}
+"""CPU units to the MiB that go with them. Source: botocore's RegisterTaskDefinition up to 16,384 CPU units, the
+CloudFormation schema's fargate_cpu_memory for 32,768. Read in November 2026."""

@@ -6,26 +6,9 @@ import math
 from typing import Final
 
 from planner.model import Rejection, Resources
-from planner.units import SECONDS_PER_HOUR, CpuUnits, MiB, Seconds, gib, vcpu
+from planner.units import FARGATE_MEMORY_MIB, SECONDS_PER_HOUR, CpuUnits, MiB, Seconds, gib, vcpu
 
-
-def _steps(first: int, last: int, step: int) -> tuple[int, ...]:
-    return tuple(range(first, last + 1, step))
-
-
-SIZES: Final[dict[int, tuple[int, ...]]] = {
-    256: (512, 1024, 2048),
-    512: _steps(1024, 4096, 1024),
-    1024: _steps(2048, 8192, 1024),
-    2048: _steps(4096, 16384, 1024),
-    4096: _steps(8192, 30720, 1024),
-    8192: _steps(16384, 61440, 4096),
-    16384: _steps(32768, 122880, 8192),
-    32768: (61440, 122880, 249856),
-}
-"""CPU units to MiB (ECS RegisterTaskDefinition; 32,768 from the CloudFormation schema's fargate_cpu_memory)."""
-
-
+SIZES: Final = FARGATE_MEMORY_MIB
 MINIMUM_RUN_S: Final = 60
 """Fargate bills by the second from the image pull, at least a minute a task (AWS Fargate pricing page)."""
 

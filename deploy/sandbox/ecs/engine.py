@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from deploy.sandbox.ecs.clusters import Clusters
+from deploy.sandbox.ecs.deployments import Deployments
 from deploy.sandbox.ecs.images import Images
 from deploy.sandbox.ecs.instances import Instances
 from deploy.sandbox.ecs.managed_scaling import ManagedScaling
@@ -38,6 +39,7 @@ class Ecs:
         self.managed_scaling = ManagedScaling(self)
         self.tasks = Tasks(self)
         self.rollouts = Rollouts(self)
+        self.deployments = Deployments(self)
         self.services = Services(self)
         self.task_api = TaskApi(self)
         self.tagging = Tagging(self)
@@ -71,7 +73,7 @@ class Ecs:
         """The method that answers an operation, by its snake-case name; None where there is none."""
         parts = (
             self.services,
-            self.rollouts,
+            self.deployments,
             self.definitions,
             self.clusters,
             self.providers,

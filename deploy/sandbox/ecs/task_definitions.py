@@ -8,22 +8,11 @@ from deploy.sandbox.ecs.errors import client_error, invalid
 from deploy.sandbox.ecs.paging import page
 from deploy.sandbox.ecs.state import Document, TaskDefinition
 from planner.model import Architecture, Resources
-from planner.units import CpuUnits, MiB
+from planner.units import FARGATE_MEMORY_MIB, CpuUnits, MiB
 
 if TYPE_CHECKING:
     from deploy.sandbox.ecs.engine import Ecs
 
-FARGATE_MEMORY_MIB: Final[dict[int, tuple[int, ...]]] = {
-    256: (512, 1024, 2048),
-    512: tuple(range(1024, 4097, 1024)),
-    1024: tuple(range(2048, 8193, 1024)),
-    2048: tuple(range(4096, 16385, 1024)),
-    4096: tuple(range(8192, 30721, 1024)),
-    8192: tuple(range(16384, 61441, 4096)),
-    16384: tuple(range(32768, 122881, 8192)),
-    32768: (61440, 122880, 249856),
-}
-"""Memory that Fargate offers with each CPU size (RegisterTaskDefinition reference; cfn-lint's schema)."""
 SMALLEST_TASK_CPU: Final = 128
 LARGEST_TASK_CPU: Final = 196_608
 _IDENTITY: Final = ("tags",)
