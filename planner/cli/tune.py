@@ -43,6 +43,10 @@ def run(
         str,
         typer.Option(help="Metric resolution: 60s, 20s, or either (20s where it saves a tenth of the cost)."),
     ] = "either",
+    tasks_per_instance: Annotated[
+        int | None,
+        typer.Option(help="Also choose the capacity provider's target: tasks that fit one of its instances."),
+    ] = None,
     usd_per_task_hour: Annotated[
         float | None, typer.Option(help="Price of a running task; cost is in task-hours without it.")
     ] = None,
@@ -62,6 +66,10 @@ def run(
         raise terminal.BadInput(f"--task-vcpu must be above 0 and at most 192, not {task_vcpu:g}.")
     if maximum is not None and maximum < 1:
         raise terminal.BadInput(f"--max must be at least 1, not {maximum}.")
+    if tasks_per_instance is not None and not 1 <= tasks_per_instance <= 10_000:
+        raise terminal.BadInput(f"--tasks-per-instance must be from 1 to 10,000, not {tasks_per_instance}.")
+    if usd_per_task_hour is not None and not 0 <= usd_per_task_hour < 10_000:
+        raise terminal.BadInput(f"--usd-per-task-hour must be a price of 0 or more, not {usd_per_task_hour:g}.")
     resolution = _resolution(metrics, high_resolution=high_resolution)
     known = _known(load_demand(demand), as_of)
     result = _tune(
@@ -76,6 +84,8 @@ def run(
         seed=seed,
     )
     document = _document(result, known)
+    if tasks_per_instance is not None:
+        document |= _with_instances(result, known, tasks_per_instance, slo, utilisation)
     if html is not None:
         _draw(html, result, known, slo, utilisation, demand.name)
     if as_json:
@@ -121,6 +131,30 @@ def _tune(known: Demand, *, timezone: str, **settings: Any) -> Tuned | Infeasibl
             return tune(known.vcpu, known.start, timezone=timezone, advance=advance, **settings)
     except (DemandError, ValueError) as problem:
         raise terminal.BadInput(f"{problem}.") from None
+
+
+def _with_instances(
+    result: Tuned | Infeasible, known: Demand, tasks_per_instance: int, slo: float, utilisation: float
+) -> dict[str, Any]:
+    """The policy on instances, and the choice of the capacity provider's target behind it."""
+    import dataclasses
+
+    from planner.scaling import Tuned, print_policy
+    from planner.scaling.capacity import choose_capacity
+    from planner.scaling.policies import CapacityProvider
+
+    if not isinstance(result, Tuned):
+        return {"capacity": None}
+    with terminal.progress("Choosing the target capacity", 1.0) as advance:
+        found = choose_capacity(
+            known.vcpu, known.start, result.policy, CapacityProvider(tasks_per_instance),
+            slo=slo, utilisation=utilisation, advance=advance,
+        )  # fmt: skip
+    capacity = dataclasses.asdict(found.chosen) | {
+        "reason": found.reason,
+        "frontier": [dataclasses.asdict(point) for point in found.frontier],
+    }
+    return {"policy": print_policy(found.policy), "capacity": capacity}
 
 
 def _draw(
@@ -218,6 +252,13 @@ def _show(document: dict[str, Any], title: str) -> None:
             f"Track {tracking['target']:g} % CPU, {policy['min']} to {policy['max']} tasks, "
             f"{len(policy.get('scheduled', []))} scheduled actions; {cost['task_hours_per_week']:,.0f} "
             f"task-hours a week ({low:,.0f} to {high:,.0f}), attainment {document['attainment']:.3%}.",
+            markup=False,
+        )
+    if document.get("capacity"):
+        capacity = document["capacity"]
+        shown.print(
+            f"Instances: {capacity['reason']}; {capacity['instance_hours_per_week']:,.0f} instance-hours a "
+            f"week, attainment {capacity['attainment']:.3%}.",
             markup=False,
         )
     other = document["alternative"]

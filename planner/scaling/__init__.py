@@ -6,7 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from planner.scaling.batch import Batch, replay_batch
+    from planner.scaling.batch import Batch, TaskCounts, replay_batch, task_counts
+    from planner.scaling.capacity import CapacityChoice, choose_capacity
     from planner.scaling.choose import MOST_TASKS, Infeasible, Tuned, tune
     from planner.scaling.documents import PolicyError, parse_policy, policy_schema, print_policy
     from planner.scaling.outcome import Outcome
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Batch": "batch",
+    "CapacityChoice": "capacity",
+    "choose_capacity": "capacity",
+    "TaskCounts": "batch",
+    "task_counts": "batch",
     "Infeasible": "choose",
     "MOST_TASKS": "choose",
     "Tuned": "choose",
@@ -33,17 +38,21 @@ _HOME = {
 __all__ = [
     "MOST_TASKS",
     "Batch",
+    "CapacityChoice",
     "DemandError",
     "Infeasible",
     "Outcome",
     "Policy",
     "PolicyError",
+    "TaskCounts",
     "Tuned",
+    "choose_capacity",
     "parse_policy",
     "policy_schema",
     "print_policy",
     "replay_batch",
     "simulate",
+    "task_counts",
     "tune",
 ]
 
