@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from deploy.emit.fields import KINDS, MISSING, get, items, put
-from deploy.model import Change, Image
+from deploy.model import Change, ChangeSet, Image
+from deploy.ports import CallFailed
 from planner.documents.config import ResourceType
 
 T = ResourceType
@@ -42,10 +43,9 @@ def read_state(source: str, call: Callable[..., dict[str, Any]]) -> Mapping[str,
         else:
             text = Path(source).read_bytes()
         document = json.loads(text)
-    except OSError as error:
-        raise StateProblem(
-            f"The Terraform state {source} cannot be read ({error.strerror}): check --state."
-        ) from None
+    except (OSError, CallFailed) as error:
+        why = error.strerror if isinstance(error, OSError) else f"{error.code}: {error.message}"
+        raise StateProblem(f"The Terraform state {source} cannot be read ({why}): check --state.") from None
     except ValueError:
         raise StateProblem(
             f"{source} is not a Terraform state: name the file that `terraform state pull` gives."
@@ -115,6 +115,20 @@ def undone_by_terraform(changes: Sequence[Change], known: Sequence[Managed]) -> 
     """The changes that Terraform would undo at its next apply, with the address that would do it."""
     by_id = {item.resource_id: item for item in known}
     return tuple(_undone(changes, by_id))
+
+
+def with_terraform_notes(changes: ChangeSet, known: Sequence[Managed]) -> ChangeSet:
+    """The same changes, with "Terraform will undo this" beside those that its next apply would set back."""
+    undone = {(c.resource_id, c.path): address for c, address in undone_by_terraform(changes.changes, known)}
+    noted = tuple(_noted(c, undone.get((c.resource_id, c.path))) for c in changes.changes)
+    return replace(changes, changes=noted)
+
+
+def _noted(change: Change, address: str | None) -> Change:
+    if address is None:
+        return change
+    told = f"Terraform will undo this ({address})"
+    return replace(change, note=f"{change.note}; {told}" if change.note else told)
 
 
 def _undone(changes: Sequence[Change], by_id: Mapping[str, Managed]) -> Iterator[tuple[Change, str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from deploy.options import Bundle, EndpointUrl, Json, Profile, Region
+from deploy.options import Bundle, EndpointUrl, Json, Profile, Region, State
 from planner import terminal
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def diff(
         bundle: Bundle,
+        state: State = None,
         region: Region = None,
         endpoint_url: EndpointUrl = None,
         profile: Profile = None,
@@ -35,9 +36,15 @@ def register(app: typer.Typer) -> None:
             with terminal.progress("Reading the live state"):
                 observation = observe(config, cloud)
             changes = difference(observation.live, observation.wanted, config)
+            digest = changes.digest  # what an approval holds; notes are for people
+            if state is not None:
+                from deploy.tfstate import managed, read_state, with_terraform_notes
+
+                known = managed(read_state(state, cloud.calls.call), config.scope.cluster)
+                changes = with_terraform_notes(changes, known)
         problems = [asdict(problem) for problem in observation.problems]
         if as_json:
-            terminal.print_json(as_data(changes, config) | {"problems": problems})
+            terminal.print_json(as_data(changes, config) | {"digest": digest, "problems": problems})
         else:
             show(changes, config)
             for problem in observation.problems:
@@ -83,7 +90,7 @@ def show(changes: ChangeSet, config: ConfigDocument) -> None:
                 escape(text)
                 for text in (change.resource_id, change.path, _text(change.before), _text(change.after))
             ),
-            change.effect.value,
+            escape("\n".join(text for text in (change.effect.value, change.note) if text)),
             money,
             room,
         )

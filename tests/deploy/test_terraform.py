@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.config import Config
 
 from deploy.approve import ApprovalRefused, approve
 from deploy.diff import diff
-from deploy.model import Approval, CheckStatus
+from deploy.model import Approval, ChangeSet, CheckStatus
 from deploy.observe import observe
 from deploy.rollback import RollbackRefused, rollback
+from deploy.sandbox import Sandbox
 from deploy.terraform import apply_plan, plan_checks, show_plan
-from deploy.tfstate import StateProblem, managed, read_state, undone_by_terraform
+from deploy.tfstate import StateProblem, managed, read_state, undone_by_terraform, with_terraform_notes
 from deploy.verbs import file_digest
 from tests.deploy import estate, small
 from tests.deploy.estate import Person, person
@@ -74,6 +76,31 @@ def test_fields_in_terraform_s_state_are_told_with_their_address() -> None:
         ("service/web", "deploymentConfiguration.deploymentCircuitBreaker.rollback", "aws_ecs_service.web"),
         ("service/web", "placementStrategy", "aws_ecs_service.web"),
     }
+
+
+def test_the_diff_shows_what_terraform_will_undo() -> None:
+    found = with_terraform_notes(
+        ChangeSet(changes()), managed(state(min_capacity=4, max_capacity=12), estate.CLUSTER)
+    )
+
+    noted = {(c.resource_id, c.path): c.note for c in found.changes if "Terraform" in c.note}
+    told = "Terraform will undo this (module.scaling.aws_appautoscaling_target.web)"
+    assert noted["scalable-target/web", "MinCapacity"] == told
+    assert ("service/web", "capacityProviderStrategy") not in noted
+
+
+def test_a_state_in_s3_is_read_and_a_missing_one_is_told() -> None:
+    with Sandbox() as sandbox:
+        s3 = sandbox.client("s3", config=Config(s3={"addressing_style": "path"}))
+        s3.create_bucket(Bucket="state", CreateBucketConfiguration={"LocationConstraint": estate.REGION})
+        s3.put_object(
+            Bucket="state", Key="prod/terraform.tfstate", Body=json.dumps(state(min_capacity=4)).encode()
+        )
+        call = estate.calls_of(sandbox).call
+
+        assert read_state("s3://state/prod/terraform.tfstate", call) == state(min_capacity=4)
+        with pytest.raises(StateProblem, match="s3://state/other cannot be read"):
+            read_state("s3://state/other", call)
 
 
 def test_another_cluster_s_resources_are_not_ours() -> None:
