@@ -25,27 +25,43 @@ def place(
     ] = "",
     order: Annotated[str, typer.Option(help="given: as listed; random: all tasks mixed")] = "given",
     seed: Annotated[int, typer.Option(help="fixes every random choice")] = 0,
+    scale_in: Annotated[
+        list[str] | None, typer.Option(help="SERVICE=N: then stop N tasks as ECS would; can be repeated")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON document on standard output")] = False,
 ) -> None:
-    from planner.packing import StrategyError, parse_strategy, tables
+    from planner.packing import ProblemError, StrategyError, parse_strategy, tables
     from planner.packing import place as replay
+    from planner.packing.constraints import ConstraintError
+    from planner.packing.fleet_facts import with_daemons
 
     if order not in {"given", "random"}:
         raise terminal.BadInput('--order is "given" or "random".')
     try:
         rules = parse_strategy(strategy)
-        wanted = tables.read_tasks(read_text(tasks), tasks.name)
-        lines = tables.read_fleet(read_text(fleet), fleet.name)
-    except (StrategyError, tables.TableError) as error:
+        wanted, daemons = tables.read_services(read_text(tasks), tasks.name)
+        lines = with_daemons(tables.read_fleet(read_text(fleet), fleet.name), daemons)
+        stops = _scale_in(scale_in or [], {task.service for task in wanted})
+        with terminal.progress(f"Placing {sum(task.count for task in wanted):,} tasks"):
+            result = replay(wanted, lines, rules, "random" if order == "random" else "given", seed, scale_in=stops)
+    except (StrategyError, tables.TableError, ConstraintError, ProblemError) as error:
         raise terminal.BadInput(str(error)) from None
-    with terminal.progress(f"Placing {sum(task.count for task in wanted):,} tasks"):
-        result = replay(wanted, lines, rules, "random" if order == "random" else "given", seed)
     if as_json:
         terminal.print_json(placement_document(result))
     else:
         _show(result)
     if result.unplaced:
         raise typer.Exit(terminal.EXIT_REFUSED)
+
+
+def _scale_in(wishes: list[str], services: set[str]) -> dict[str, int]:
+    stops: dict[str, int] = {}
+    for wish in wishes:
+        service, _, number = wish.rpartition("=")
+        if service not in services or not (number.isascii() and number.isdigit()):
+            raise terminal.BadInput(f'--scale-in is SERVICE=N with a service of the table, not "{wish[:60]}".')
+        stops[service] = stops.get(service, 0) + int(number)
+    return stops
 
 
 def read_text(path: Path) -> str:
@@ -62,6 +78,10 @@ def placement_document(result: Placement) -> dict[str, Any]:
     return {
         "placed": result.placed,
         "empty_instances": result.empty_instances,
+        "overloaded_instances": result.overloaded_instances,
+        "stopped": [
+            {"service": s.service, "instance_id": s.instance_id, "count": s.count} for s in result.stopped
+        ],
         "instances": [
             {
                 "instance_id": instance.instance_id,
@@ -74,6 +94,8 @@ def placement_document(result: Placement) -> dict[str, Any]:
                     "memory_mib": instance.remaining.memory_mib,
                     "task_enis": instance.remaining.enis,
                     "gpus": instance.remaining.gpus,
+                    "disk_gib": instance.remaining.disk_gib,
+                    "network_mbps": instance.remaining.network_mbps,
                 },
             }
             for instance in result.instances
@@ -102,5 +124,12 @@ def _show(result: Placement) -> None:
     shown = terminal.console()
     shown.print(table)
     shown.print(f"{result.placed:,} tasks placed; {result.empty_instances:,} instances empty.")
+    if result.overloaded_instances:
+        shown.print(
+            f"{result.overloaded_instances:,} instances have more disk or network given away than they have: "
+            "the ECS scheduler looks at neither."
+        )
+    for stop in result.stopped:
+        shown.print(f"Scale-in stops {stop.count:,} x {stop.service} on {stop.instance_id}", markup=False)
     for u in result.unplaced:
         shown.print(f"Unplaced: {u.count:,} x {u.service}: {u.reason}", markup=False)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from planner.packing.problem import PackedInstances, Packing, PackingProblem, ProblemError, Unplaced
+from planner.packing.problem import (
+    Moved,
+    PackedInstances,
+    Packing,
+    PackingProblem,
+    ProblemError,
+    SpotRule,
+    Unplaced,
+)
 from planner.packing.strategy import Strategy, StrategyError, parse_strategy
 
 if TYPE_CHECKING:
@@ -22,12 +30,14 @@ __all__ = [
     "DeploymentRoom",
     "EcsFleet",
     "EcsScheduler",
+    "Moved",
     "PackedInstances",
     "Packing",
     "PackingProblem",
     "Placed",
     "Placement",
     "ProblemError",
+    "SpotRule",
     "Strategy",
     "StrategyError",
     "Unplaced",

@@ -8,7 +8,7 @@ import numpy as np
 
 from planner.packing.clock import Deadline
 from planner.packing.generate import Pricing, as_column
-from planner.packing.greedy import Fleet
+from planner.packing.greedy import Fleet, greedy_fleet
 from planner.packing.master import Master
 from planner.packing.priced_greedy import priced_greedy
 from planner.packing.residual import Residual
@@ -38,8 +38,18 @@ def dive(
             break
         if not _buy_whole(master, rest) and not _buy_most_certain(master, rest, batch):
             break
-    priced_greedy(pricing, rest, np.maximum(pricing.scale.whole(master.duals), 1), Deadline(None, 0.0))
+    priced_greedy(pricing, rest, np.maximum(pricing.scale.whole(master.duals), 1), deadline)
+    _fill_quickly(pricing, rest, master.duals)
     return rest.fleet, rest.left
+
+
+def _fill_quickly(pricing: Pricing, rest: Residual, worth: Any) -> None:
+    """Whatever is left when time is up goes where first fit puts it."""
+    if not rest.left.any():
+        return
+    fleet, _ = greedy_fleet(pricing.shapes.with_limits(rest.stock), rest.left, worth)
+    for (t, pattern), count in fleet.items():
+        rest.buy(t, pattern, count)
 
 
 def _solve_with_new_patterns(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from planner.model import FleetLine, TaskType
 from planner.packing.constraints import (
     ARCHITECTURE_ATTRIBUTE,
@@ -10,6 +13,7 @@ from planner.packing.constraints import (
     InstanceFacts,
     parse_expression,
 )
+from planner.packing.problem import ProblemError
 from planner.packing.strategy import ZONE_ATTRIBUTE
 
 
@@ -27,3 +31,23 @@ def may_run(task: TaskType, line: FleetLine) -> bool:
         return False
     facts = facts_of(line)
     return all(parse_expression(text).test(facts) for text in task.member_of)
+
+
+def with_daemons(fleet: Sequence[FleetLine], daemons: Sequence[TaskType]) -> tuple[FleetLine, ...]:
+    """The fleet with the room that daemon services leave. Raises ProblemError where one does not fit, or holds
+    a host port, which the replay cannot keep from other tasks yet."""
+    found = []
+    for line in fleet:
+        room = line.room
+        for daemon in daemons:
+            if daemon.host_ports:
+                raise ProblemError(
+                    f"replaying the daemon service {daemon.service} with host ports is not supported yet: leave "
+                    "the ports out."
+                )
+            if may_run(daemon, line):
+                if not daemon.needs.fits_in(room):
+                    raise ProblemError(f"daemon service {daemon.service} does not fit on {line.instance_type}.")
+                room = room - daemon.needs
+        found.append(replace(line, room=room))
+    return tuple(found)

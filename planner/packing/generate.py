@@ -21,6 +21,7 @@ from planner.packing.bound import (
 from planner.packing.clock import Deadline
 from planner.packing.exact_kernels import exact_pattern, work_of
 from planner.packing.greedy import Fleet, greedy_fleet
+from planner.packing.hard_pricing import hard_pattern
 from planner.packing.knapsack_kernels import best_pattern, price_sequence, price_types
 from planner.packing.master import Column, Master
 from planner.packing.shapes import Shapes
@@ -31,6 +32,10 @@ _ROUNDS_AFTER_PARTS = 25
 _MOST_STATES = 3e6
 _MOST_STEPS = 6e8
 """Of the exact pricing of all types together: about a second."""
+_HARD_TYPES = 4
+_WORTH_A_PROGRAM = 2e-4
+"""Types left open by more than this (relative) are worth an integer program, so many a round."""
+_MOST_SHAPES_OF_A_PROGRAM = 120
 
 
 @dataclass
@@ -72,17 +77,24 @@ class Pricing:
         shapes = self.shapes
         upper = np.minimum(demand, shapes.most)
         excess = np.where(found[:, 1] > found[:, 0], found[:, 1] / self.prices - 1.0, 0.0)
+        hard = _HARD_TYPES if shapes.count <= _MOST_SHAPES_OF_A_PROGRAM else 0
         for t in np.argsort(-excess, kind="stable").tolist():
             if excess[t] <= 0.0:
                 return
             states, steps = work_of(self.coarse_needs, upper, self.coarse_rooms[t])
-            if states > _MOST_STATES or steps > most_steps:
-                continue
-            most_steps -= steps
             pattern = np.zeros(shapes.count, np.int64)
-            value, bound = exact_pattern(
-                worth, self.coarse_needs, upper, shapes.ports, shapes.fits[:, t], self.coarse_rooms[t], pattern
-            )
+            if states <= _MOST_STATES and steps <= most_steps:
+                most_steps -= steps
+                value, bound = exact_pattern(
+                    worth, self.coarse_needs, upper, shapes.ports, shapes.fits[:, t], self.coarse_rooms[t], pattern
+                )
+            elif hard > 0 and excess[t] > _WORTH_A_PROGRAM and not shapes.ports.any():
+                hard -= 1
+                value, bound, pattern = hard_pattern(
+                    worth, shapes.needs, upper, shapes.fits[:, t], shapes.rooms[t]
+                )
+            else:
+                continue
             if 0 <= bound < found[t, 1]:
                 found[t, 1] = max(bound, found[t, 0])
             if value > found[t, 0]:
@@ -217,7 +229,7 @@ def _first_state(shapes: Shapes, demand: Any) -> Generated:
         volume_bound(prices, demand, shapes, pricing.scale),
         pricing.scale.whole(fluid),
         volume_worth(prices, shapes, pricing.scale),
-        *greedy_fleet(shapes, demand, fluid),
+        *greedy_fleet(shapes, demand, fluid, shapes.rooms @ prices),
         0,
     )
     for column in state.first_fleet:

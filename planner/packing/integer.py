@@ -10,7 +10,7 @@ import numpy as np
 from planner.packing.clock import Deadline
 from planner.packing.dive import dive
 from planner.packing.generate import Generated
-from planner.packing.greedy import Fleet, fleet_cost
+from planner.packing.greedy import Fleet, fleet_cost, greedy_fleet
 from planner.packing.repack import improve
 
 _ATTEMPTS: Final = ((0.2, 2), (0.1, 6), (0.03, 20), (0.0, 40))
@@ -48,6 +48,8 @@ def pack_zone(
     if known and deadline.passed():
         return best
     worth = state.worth()
+    if deadline.passed():
+        return ZoneFleet(*greedy_fleet(shapes, demand, worth))
     for number, (batch, rounds) in enumerate(_ATTEMPTS[:attempts]):
         if number and (deadline.passed() or shapes.count > _MOST_SHAPES_FOR_MORE):
             break

@@ -63,9 +63,9 @@ def place_one_by_one(
     stopped: Counter[tuple[str, str]] = Counter()
     for task in tasks:
         for _ in range(min(scale_in.get(task.service, 0), engine.running(task.service))):
-            name = engine.stop_one(task.service, strategy)
-            assert isinstance(name, str), "a task that runs can be stopped"
-            stopped[task.service, name] += 1
+            where = engine.stop_one(task.service, strategy)
+            assert isinstance(where, str), "a task that runs can be stopped"
+            stopped[task.service, where] += 1
     by_service = {task.service: task for task in tasks}
     return Placement(
         tuple(_loaded(engine, name, line, by_service) for name, line in zip(names, lines, strict=True)),

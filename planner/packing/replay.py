@@ -163,7 +163,10 @@ class _ReplayState:
                 name,
                 line.instance_type,
                 line.zone,
-                {self.tasks[s].service: int(self.counts[s, i]) for s in np.flatnonzero(self.counts[:, i])},
+                {
+                    self.tasks[s].service: int(self.counts[s, i])
+                    for s in np.flatnonzero(self.counts[:, i]).tolist()
+                },
                 as_resources(remaining[i]),
             )
             for i, (name, line) in enumerate(zip(instance_names(self.lines), self.lines, strict=True))

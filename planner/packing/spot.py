@@ -120,7 +120,7 @@ class SpotPools:
         zones = self.problem.zones
         caps = np.full((zones, len(self.shapes.offers)), UNLIMITED, np.int64)
         most = int(share * Fraction(capacity))
-        for t in np.flatnonzero(self.weight):
+        for t in np.flatnonzero(self.weight).tolist():
             caps[:, t] = most // int(self.weight[t])
         held: dict[int, Any] = {}
         for t, variant in enumerate(self.shapes.offers):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
-from planner.model import Architecture, FleetLine, InstanceType, Resources, TaskType
+from planner.model import ON_DEMAND, SPOT, Architecture, FleetLine, InstanceType, Resources, TaskType
+from planner.packing.constraints import ConstraintError, parse_expression
 from planner.packing.problem import MAX_COUNT, MAX_PRICE, MAX_SIZE
 from planner.units import CpuUnits, MiB, UsdPerHour
 
@@ -87,6 +89,27 @@ class Row:
             raise self.error(column, "a port is listed twice")
         return tuple(ports)
 
+    def listed(self, column: str) -> tuple[str, ...]:
+        """The parts of a cell, separated by semicolons."""
+        return tuple(part.strip() for part in self._cells.get(column, "").split(";") if part.strip())
+
+    def attributes(self, column: str) -> tuple[tuple[str, str], ...]:
+        pairs = []
+        for part in self.listed(column):
+            name, sign, value = part.partition("=")
+            if not sign or not name.strip() or not value.strip():
+                raise self.error(column, f"{shown(part)} is not name=value")
+            pairs.append((name.strip(), value.strip()))
+        if len({name for name, _ in pairs}) != len(pairs):
+            raise self.error(column, "an attribute is given twice")
+        return tuple(pairs)
+
+    def purchase(self, column: str) -> str:
+        value = self._cells.get(column, "").strip().lower() or ON_DEMAND
+        if value not in {ON_DEMAND, SPOT}:
+            raise self.error(column, f"{shown(value)} is neither {ON_DEMAND} nor {SPOT}")
+        return value
+
     def architecture(self, column: str) -> Architecture | None:
         value = self._cells.get(column, "").strip().lower()
         if not value:
@@ -112,47 +135,112 @@ def shown(value: str) -> str:
 
 
 def read_tasks(text: str, table: str = "the task table") -> tuple[TaskType, ...]:
-    """Rows service,count,cpu_units,memory_mib and optionally enis, gpus, host_ports (;-separated),
-    distinct_instance, architecture. Raises TableError."""
+    """The rows of `read_services` where none is a daemon service. Raises TableError."""
+    tasks, daemons = read_services(text, table)
+    if daemons:
+        raise TableError(
+            f"{table}: {daemons[0].service} is a daemon service, not supported here yet: leave its row out."
+        )
+    return tasks
+
+
+def read_services(text: str, table: str = "the task table") -> tuple[tuple[TaskType, ...], tuple[TaskType, ...]]:
+    """Tasks, and daemon services, from rows service,count,cpu_units,memory_mib and optionally enis, gpus,
+    disk_gib, network_mbps, host_ports, distinct_instance, architecture, member_of, spot (may it run on Spot),
+    daemon. host_ports and member_of are ;-separated lists. Raises TableError."""
     required = ("service", "count", "cpu_units", "memory_mib")
     seen: set[str] = set()
-    return tuple(_task(row, seen) for row in _rows(text, table, required))
+    tasks: list[TaskType] = []
+    daemons: list[TaskType] = []
+    for row in _rows(text, table, required):
+        (daemons if row.truth("daemon") else tasks).append(_task(row, seen))
+    return tuple(tasks), tuple(daemons)
 
 
 def _task(row: Row, seen: set[str]) -> TaskType:
+    is_daemon = row.truth("daemon")
     return TaskType(
         _unseen(row, "service", seen),
-        row.whole("count", most=MAX_COUNT),
+        row.whole("count", default=0 if is_daemon else None, most=MAX_COUNT),
         _resources(row, "enis"),
         row.ports("host_ports"),
         row.truth("distinct_instance"),
         row.architecture("architecture"),
+        _expressions(row),
+        row.truth("spot") if row.has("spot") else True,
     )
 
 
-def read_catalogue(text: str, table: str = "the catalogue") -> tuple[InstanceType, ...]:
-    """Rows instance_type,cpu_units,memory_mib,usd_per_hour and optionally task_enis, gpus, max_count,
-    architecture. Raises TableError."""
+def _expressions(row: Row) -> tuple[str, ...]:
+    texts = row.listed("member_of")
+    for text in texts:
+        try:
+            parse_expression(text)
+        except ConstraintError as error:
+            raise row.error("member_of", shown(str(error))[1:-1]) from None
+    return texts
+
+
+def read_catalogue(
+    text: str, table: str = "the catalogue", *, trunking: bool = False, reserved_memory_mib: int = 0
+) -> tuple[InstanceType, ...]:
+    """Rows instance_type,cpu_units,memory_mib,usd_per_hour and optionally task_enis, task_enis_trunked, gpus,
+    disk_gib, network_mbps, max_count, architecture, spot_usd_per_hour, attributes (name=value, ;-separated).
+
+    With `trunking` the network interfaces for tasks are those of task_enis_trunked, and a type without a number
+    there cannot trunk, so task_enis stands. `reserved_memory_mib` is ECS_RESERVED_MEMORY, taken off every type.
+    Raises TableError.
+    """
     required = ("instance_type", "cpu_units", "memory_mib", "usd_per_hour")
     seen: set[str] = set()
-    types = tuple(_instance_type(row, seen) for row in _rows(text, table, required))
+    if trunking and not has_column(text, "task_enis_trunked"):
+        raise TableError(
+            f"{table} has no column task_enis_trunked, which trunking needs: add it, or trunk nothing."
+        )
+    types = tuple(_instance_type(row, seen, trunking, reserved_memory_mib) for row in _rows(text, table, required))
     if not types:
         raise TableError(f"{table} has no rows: at least one instance type with a price is needed.")
     return types
 
 
-def _instance_type(row: Row, seen: set[str]) -> InstanceType:
+def _instance_type(row: Row, seen: set[str], trunking: bool, reserved_memory_mib: int) -> InstanceType:
+    room = _resources(row, "task_enis_trunked" if trunking and row.has("task_enis_trunked") else "task_enis")
+    if reserved_memory_mib > room.memory_mib:
+        raise row.error("memory_mib", f"{room.memory_mib} MiB are less than the {reserved_memory_mib} reserved")
     return InstanceType(
         _unseen(row, "instance_type", seen),
-        _resources(row, "task_enis"),
+        replace(room, memory_mib=MiB(room.memory_mib - reserved_memory_mib)),
         row.price("usd_per_hour"),
         row.architecture("architecture") or Architecture.X86_64,
         row.whole("max_count", most=MAX_COUNT) if row.has("max_count") else None,
+        row.price("spot_usd_per_hour") if row.has("spot_usd_per_hour") else None,
+        row.attributes("attributes"),
     )
 
 
+def read_running(
+    text: str, catalogue: Sequence[InstanceType], table: str = "the running instances"
+) -> tuple[FleetLine, ...]:
+    """Rows instance_type,zone,count and optionally purchase (on-demand or spot); rooms and prices are those of
+    the catalogue. Raises TableError."""
+    known = {offer.instance_type: offer for offer in catalogue}
+    found = []
+    for row in _rows(text, table, ("instance_type", "zone", "count")):
+        name = row.text("instance_type")
+        if name not in known:
+            raise row.error("instance_type", f"{shown(name)} has no row in the catalogue, so no price")
+        found.append(
+            FleetLine(
+                name, row.text("zone"), row.whole("count", most=MAX_COUNT), known[name].room,
+                purchase=row.purchase("purchase"),
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
 def read_fleet(text: str, table: str = "the fleet") -> tuple[FleetLine, ...]:
-    """Rows instance_type,zone,count,cpu_units,memory_mib and optionally task_enis, gpus. Raises TableError."""
+    """Rows instance_type,zone,count,cpu_units,memory_mib and optionally task_enis, gpus, disk_gib, network_mbps,
+    purchase, architecture, attributes. Raises TableError."""
     required = ("instance_type", "zone", "count", "cpu_units", "memory_mib")
     return tuple(
         FleetLine(
@@ -160,6 +248,10 @@ def read_fleet(text: str, table: str = "the fleet") -> tuple[FleetLine, ...]:
             row.text("zone"),
             row.whole("count", most=MAX_COUNT // 100),
             _resources(row, "task_enis"),
+            None,
+            row.purchase("purchase"),
+            row.architecture("architecture"),
+            row.attributes("attributes"),
         )
         for row in _rows(text, table, required)
     )
@@ -175,6 +267,8 @@ def _resources(row: Row, enis: str) -> Resources:
         MiB(row.whole("memory_mib")),
         row.whole(enis, default=0),
         row.whole("gpus", default=0),
+        row.whole("disk_gib", default=0),
+        row.whole("network_mbps", default=0),
     )
 
 

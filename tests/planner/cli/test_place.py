@@ -43,3 +43,11 @@ def test_an_unknown_strategy_is_bad_input(tmp_path: Path) -> None:
 
     assert isinstance(done.exception, terminal.BadInput)
     assert "binpack, spread or random" in str(done.exception)
+
+
+def test_scale_in_is_told_by_instance_and_an_unknown_service_is_bad_input(tmp_path: Path) -> None:
+    done = RUNNER.invoke(app, [*arguments(tmp_path, 6), "--scale-in", "web=2"])
+    wrong = RUNNER.invoke(app, [*arguments(tmp_path, 6), "--scale-in", "ghost=2"])
+
+    assert [s["count"] for s in json.loads(done.stdout)["stopped"]] == [1, 1]  # one in each zone
+    assert isinstance(wrong.exception, terminal.BadInput)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planner.model import Architecture, Resources
 from planner.packing import parse_strategy, place
+from planner.units import CpuUnits, MiB
 from tests.planner.packing.build import line, resources, task
 
 
@@ -74,3 +78,38 @@ def test_the_replay_never_places_what_does_not_fit_and_counts_every_task(
         here = sum(i.tasks.get(t.service, 0) for i in placed.instances)
         assert here + unplaced.get(t.service, 0) == t.count
     assert placed == place(tasks, fleet, parse_strategy(rules), "random", seed)
+
+
+def test_scale_in_under_binpack_stops_where_most_would_be_left() -> None:
+    fleet = (line("small", "a", 1, 1000, 1000), line("large", "a", 1, 1000, 4000))
+    placed = place((task("web", 4, 400, 400),), fleet, parse_strategy("binpack:memory"), scale_in={"web": 2})
+
+    # two on each; the large one has 3,200 MiB left, so its tasks stop first
+    assert [(s.instance_id, s.count) for s in placed.stopped] == [("large/a/1", 2)]
+    assert placed.placed == 2
+
+
+def test_architecture_and_member_of_keep_tasks_off_lines_of_the_fleet() -> None:
+    arm = replace(line("m7g", "a", 1, 2048, 8000), architecture=Architecture.ARM64)
+    tagged = replace(line("m7i", "b", 1, 2048, 8000), attributes=(("stack", "prod"),))
+    web = replace(task("web", 1, 10, 10, architecture=Architecture.X86_64))
+    db = replace(task("db", 1, 10, 10), member_of=("attribute:stack == prod",))
+
+    assert [i.tasks for i in place((web, db), (arm, tagged)).instances] == [{}, {"web": 1, "db": 1}]
+
+
+def test_a_constraint_on_running_tasks_is_replayed_one_by_one() -> None:
+    fleet = (line("a", "a", 1, 2048, 8000), line("b", "a", 1, 2048, 8000))
+    shy = replace(task("shy", 2, 10, 10), member_of=("task:group != service:shy",))
+    placed = place((shy,), fleet, parse_strategy("binpack:memory"), scale_in={"shy": 1})
+
+    assert sorted(i.tasks.get("shy", 0) for i in placed.instances) == [0, 1]
+    assert [s.count for s in placed.stopped] == [1]
+
+
+def test_disk_that_ecs_gives_away_twice_is_told() -> None:
+    room = Resources(CpuUnits(1000), MiB(1000), 0, 0, 50, 0)
+    web = replace(task("web", 2, 10, 10), needs=Resources(CpuUnits(10), MiB(10), 0, 0, 40, 0))
+    placed = place((web,), (replace(line("a", "a", 1, 1, 1), room=room),))
+
+    assert (placed.overloaded_instances, placed.instances[0].remaining.disk_gib) == (1, -30)  # 50 - 2 x 40
