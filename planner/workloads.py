@@ -30,7 +30,7 @@ from planner.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE, CpuUnits, MiB, v
 
 if TYPE_CHECKING:
     from planner.demand import Score
-    from planner.scaling import Outcome, Policy, Tuned
+    from planner.scaling import Policy, TaskCounts, Tuned
     from planner.scaling.policies import ScheduledScaling
 
 FloatArray = NDArray[np.float64]
@@ -167,15 +167,15 @@ def plan_workload(
     notes = (*changes, f"back-test: {score}") if isinstance(score, str) else changes
     censored = np.nan_to_num(by_minute(merged.assign(censored=merged["censored"].astype(float)), "censored", grid))
     size, reasons = _size(service, usage, settings)
-    scaling, outcome = choose_scaling(service, wanted, vcpu(size.cpu_units), settings, grid, expected)
+    scaling, counts = choose_scaling(service, wanted, vcpu(size.cpu_units), settings, grid, expected)
     summary = summarise(service.name, wanted, censored > 0, expected, notes, usage)
     return Workload(
         service=service,
         size=size,
         reasons=reasons,
         demand_vcpu=wanted,
-        tasks=outcome.trajectory.desired.astype(np.int64),
-        running=outcome.trajectory.running.astype(np.int64),
+        tasks=counts.desired,
+        running=counts.running,
         summary=with_load(summary, service, usage, settings),
         scaling=scaling,
         on_fargate=is_on_fargate(service),
@@ -208,7 +208,7 @@ def choose_scaling(
     settings: Settings,
     grid: TimeGrid,
     expected: Expected | None = None,
-) -> tuple[ScalingPlan, Outcome]:
+) -> tuple[ScalingPlan, TaskCounts]:
     """Thresholds from the scaling stage; where target tracking cannot hold the objective, a fixed count.
 
     The maximum holds p99 of the coming week, where that is more than the past needs room for.
@@ -226,8 +226,8 @@ def choose_scaling(
     if expected is not None:
         most = math.ceil(float(expected.p99.max()) / (settings.utilisation * task_vcpu) - 1e-9)
         policy = replace(policy, max=max(policy.max, min(most, scaling_stage.MOST_TASKS)))
-    outcome = scaling_stage.simulate(wanted, grid.start, policy, utilisation=settings.utilisation)
-    return scaling_plan(service.name, policy, found, outcome), outcome
+    counts = scaling_stage.task_counts(wanted, grid.start, policy, utilisation=settings.utilisation)
+    return scaling_plan(service.name, policy, found, counts), counts
 
 
 def with_least(policy: Policy, least: int) -> Policy:
@@ -266,23 +266,23 @@ def _days(action: ScheduledScaling) -> str:
 
 def _fixed_count(
     service: Service, wanted: FloatArray, task_vcpu: float, settings: Settings, grid: TimeGrid, reason: str
-) -> tuple[ScalingPlan, Outcome]:
+) -> tuple[ScalingPlan, TaskCounts]:
     """The count that serves the busiest measured minute, kept at all times."""
     peak = float(np.nanmax(wanted))
     count = max(1, math.ceil(peak / (settings.utilisation * task_vcpu) - 1e-9))
     count = max(count, settings.min_tasks if service.target_group_arns else 1)
     policy = scaling_stage.Policy(task_vcpu=task_vcpu, min=count, max=count)
-    outcome = scaling_stage.simulate(wanted, grid.start, policy, utilisation=settings.utilisation)
+    counts = scaling_stage.task_counts(wanted, grid.start, policy, utilisation=settings.utilisation)
     plan = ScalingPlan(
         min_capacity=count,
         max_capacity=count,
-        attainment=outcome.slo_attainment,
+        attainment=counts.attainment,
         reason=f"A fixed count: {reason}",
     )
-    return plan, outcome
+    return plan, counts
 
 
-def scaling_plan(name: str, policy: Policy, tuned: Tuned, outcome: Outcome) -> ScalingPlan:
+def scaling_plan(name: str, policy: Policy, tuned: Tuned, counts: TaskCounts) -> ScalingPlan:
     """The chosen policy in the words of the plan."""
     tracking = policy.target_tracking[0] if policy.target_tracking else None
     return ScalingPlan(
@@ -306,7 +306,7 @@ def scaling_plan(name: str, policy: Policy, tuned: Tuned, outcome: Outcome) -> S
             )
             for number, action in enumerate(policy.scheduled, start=1)
         ),
-        attainment=round(outcome.slo_attainment, 6),
+        attainment=round(counts.attainment, 6),
         attainment_out_of_sample=round(tuned.attainment, 6),
         reason=tuned.reason,
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -199,7 +200,49 @@ def _empty(by_reference: tuple[str | None, ...], days: int) -> Batch:
     )
 
 
-def _run_block(shared: Shared, policies: list[Policy], result: Batch, indices: list[int]) -> None:
+@dataclass(frozen=True, slots=True)
+class TaskCounts:
+    """Tasks of one policy, minute by minute: what `Outcome.trajectory` tells, without its other figures."""
+
+    desired: IntArray
+    running: IntArray
+    """The least within the minute."""
+    violating: NDArray[np.bool_]
+    minutes: int
+    """Minutes with known demand."""
+
+    @property
+    def attainment(self) -> float:
+        """Share of the known minutes that do not violate."""
+        return 1 - int(self.violating.sum()) / self.minutes if self.minutes else 1.0
+
+
+def task_counts(demand_vcpu: FloatArray, start: datetime, policy: Policy, *, utilisation: float) -> TaskCounts:
+    """Desired and running tasks of each minute, as `simulate` tells them and in a hundredth of its time.
+
+    What the lanes cannot express is replayed by the reference.
+    """
+    prepared = prepare_batch(demand_vcpu, start, [policy], utilisation=utilisation)
+    minutes = int(np.isfinite(prepared.demand).sum())
+    if not prepared.blocks or policy.capacity_provider is not None:
+        seen = simulate(demand_vcpu, start, policy, utilisation=utilisation).trajectory
+        return TaskCounts(seen.desired, seen.running, seen.violating, minutes)
+    (shared, _), parts = prepared.blocks[0], ticks_per_minute(policy)
+    trace = np.empty((len(prepared.demand) * parts, 2), np.int16)
+    spare = _empty(prepared.by_reference, -(-len(prepared.demand) // MINUTES_PER_DAY))
+    _run_block(shared, [policy], spare, [0], trace)
+    ticks = trace.astype(np.int64).reshape(-1, parts, 2)
+    running = ticks[:, :, 1].min(axis=1)
+    needed = np.nan_to_num(np.floor(prepared.demand / (policy.task_vcpu * utilisation) + ROUND_UP))
+    return TaskCounts(ticks[:, -1, 0], running, needed > running, minutes)
+
+
+NO_TRACE: Final = np.empty((0, 2), np.int16)
+
+
+def _run_block(
+    shared: Shared, policies: list[Policy], result: Batch, indices: list[int], trace: NDArray[np.int16] = NO_TRACE
+) -> None:
     from planner.scaling import kernels
 
     lanes, days = kernels.LANES, len(result.violations_by_day)
@@ -218,7 +261,7 @@ def _run_block(shared: Shared, policies: list[Policy], result: Batch, indices: l
         history = np.tile(state.reshape(-1, lanes)[kernels.DESIRED], shared.start_ticks + 1)
         kernels.run_block(  # type: ignore[call-arg]
             *shared.per_tick(), state, numbers, published, history, counts, task_ticks, day_ticks,
-            _span(highest), shared.start_ticks, shared.ticks_per_minute, divides, capped,
+            _span(highest), shared.start_ticks, shared.ticks_per_minute, divides, capped, trace,
         )  # fmt: skip
     else:
         add_group(policies, state, numbers)

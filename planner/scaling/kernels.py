@@ -330,13 +330,15 @@ def close_day(s, counts):  # type: ignore[no-untyped-def]
 def run_block(  # type: ignore[no-untyped-def]
     load, new_points, source, high_points, low_points, needed, strained, low, high, changed, deploying,
     s, f, published, history, counts, task_ticks, day_ticks, span, start_ticks, ticks_per_minute, divides, capped,
+    trace,
 ):  # fmt: skip
     """Every tick of one block. Arrays of the first line have one value a tick:
 
     `load` of the newest published datapoint, whether it is new, where its running count is in `published`,
     the datapoints that make each alarm, tasks that the utilisation objective and its strained form need,
     bounds. `counts` (days, 4, LANES) and `task_ticks` (days, LANES) are filled; `span` ticks of tasks fit
-    an unsigned 16-bit sum.
+    an unsigned 16-bit sum. `trace` (ticks, 2), or of no ticks, takes the first lane's desired and running
+    tasks.
     """
     rows, ticks = published.shape[0] // LANES, len(load)
     ahead = np.empty(AHEAD * 2 * LANES, np.int16)
@@ -382,6 +384,8 @@ def run_block(  # type: ignore[no-untyped-def]
                         part,
                         ticks_per_minute,
                     )
+                if len(trace) != 0:
+                    trace[tick, 0], trace[tick, 1] = s[DESIRED * LANES], publish[0]
                 summed += 1
                 if summed == span:
                     add_up(s, TASKS, task_ticks[day])

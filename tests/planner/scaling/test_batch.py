@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from planner.scaling import replay_batch, simulate
+from planner.scaling import replay_batch, simulate, task_counts
 from planner.scaling.lanes import unlaned
 from planner.scaling.policies import (
     CPU,
@@ -108,6 +108,10 @@ def check(load: np.ndarray[Any, Any], policies: list[Policy]) -> None:
         assert batch.task_hours[i] == outcome.task_hours
         if outcome.instance_hours is not None:
             assert batch.instance_hours[i] == outcome.instance_hours
+        counts, seen = task_counts(load, START, policy, utilisation=UTILISATION), outcome.trajectory
+        assert np.array_equal(counts.desired, seen.desired)
+        assert np.array_equal(counts.running, seen.running)
+        assert np.array_equal(counts.violating, seen.violating)
 
 
 @st.composite
