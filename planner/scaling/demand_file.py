@@ -60,12 +60,12 @@ def read_demand(path: Path) -> Demand:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             rows = list(csv.reader(lines))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DemandFileError(f"{path.name} cannot be read: {error}") from None
+        raise DemandFileError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
     header = [name.strip() for name in rows[0]] if rows else []
     if "timestamp" not in header or "vcpu" not in header:
-        raise DemandFileError(f"{path.name} needs a header with the columns timestamp and vcpu")
+        raise DemandFileError("a header is needed with the columns timestamp and vcpu")
     if len(set(header)) != len(header):
-        raise DemandFileError(f"{path.name} repeats a column name in its header")
+        raise DemandFileError("the file repeats a column name in its header")
     return _assemble(header, sorted(_parsed(header, rows[1:]), key=lambda row: row[0]))
 
 
