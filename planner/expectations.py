@@ -33,6 +33,8 @@ RISING_FROM: Final = 1.1
 RAISED_AT_MOST: Final = 3.0
 LEAST_DAYS_TO_RISE: Final = 10
 """With fewer days there is no second weekend to compare with."""
+SAID_ELSEWHERE: Final = ("gaps", "clock-change")
+"""Gaps are counted in the plan already, and clocks change for every service alike."""
 LEAST_MEASURED: Final = 0.5
 """Share of a day's minutes that must be measured before its level says anything."""
 
@@ -94,7 +96,7 @@ def expected_week(observed: FloatArray, grid: TimeGrid, settings: Settings, serv
         settings.holidays,
         deployments=[pd.Timestamp(at) for at in settings.deployments.get(service, ())],
     )
-    warnings = tuple(str(notice) for notice in made.warnings if notice.name != "gaps")
+    warnings = tuple(str(notice) for notice in made.warnings if notice.name not in SAID_ELSEWHERE)
     if made.model == demand_stage.PLAIN:
         week = demand_stage.weekly_quantiles(series, settings.timezone)
         table = week.table[["p50", "p90", "p99"]].to_numpy()

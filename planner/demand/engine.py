@@ -13,7 +13,7 @@ from planner.demand import boosting, calendar, tails, trees
 from planner.demand.candidates import MAX_DAYS_AHEAD, Candidates, History
 from planner.demand.changes import levelled
 from planner.demand.features import Featuriser, Rows
-from planner.demand.grid import Grid, to_grid
+from planner.demand.grid import Grid, clock_change, to_grid
 from planner.demand.notices import Notice
 from planner.demand.smoothing import Array
 
@@ -88,6 +88,9 @@ def prepare(
     times = pd.date_range(
         grid.as_of.ceil(settings.step), periods=int(settings.horizon / settings.step), freq=settings.step
     ).as_unit("ns")
+    looked_at = max(grid.as_of - MEMORY_DAYS * DAY, _in_utc(pd.DatetimeIndex(series.index).min()))
+    changed = clock_change(looked_at, times[-1], settings.timezone)
+    notices += [changed] if changed else []
     values, told = _levelled(grid, deployments)
     notices += told
     seen = values[~np.isnan(values)]
@@ -108,8 +111,12 @@ def prepare(
     return _laid_out(grid, values, fine, times, notices, never_negative, settings)
 
 
+def _in_utc(at: pd.Timestamp) -> pd.Timestamp:
+    return at.tz_localize("UTC") if at.tz is None else at.tz_convert("UTC")
+
+
 def _levelled(grid: Grid, deployments: Sequence[pd.Timestamp]) -> tuple[Array, list[Notice]]:
-    known = [at.tz_localize("UTC") if at.tz is None else at.tz_convert("UTC") for at in deployments]
+    known = [_in_utc(at) for at in deployments]
     known = [at for at in known if at < grid.as_of]
     if not known:
         return grid.values, []

@@ -15,6 +15,8 @@ from planner.demand.notices import Notice, UnusableSeries
 
 NOTED_GAPS = 0.02
 LONG_GAP_DAYS = 7
+LARGEST = 1e100
+"""What is larger cannot be squared; no load is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +100,12 @@ def _clean(series: pd.Series, as_of: pd.Timestamp | None) -> tuple[pd.DatetimeIn
             )
         index, values = index[before], values[before]
     notices: list[Notice] = []
-    infinite = np.isinf(values)
+    infinite = np.abs(values) > LARGEST
     if infinite.any():
-        notices.append(Notice("infinite-values", f"{int(infinite.sum())} infinite values were left out"))
-    finite = np.isfinite(values) & ~np.asarray(index.isna())
+        notices.append(
+            Notice("infinite-values", f"{int(infinite.sum())} infinite values (or above 1e100) were left out")
+        )
+    finite = np.isfinite(values) & ~infinite & ~np.asarray(index.isna())
     index, values = index[finite], values[finite]
     if not len(values):
         raise UnusableSeries("the series holds no finite value before the forecast starts")
@@ -139,6 +143,17 @@ def _hold(values: np.ndarray, period: pd.Timedelta, step: pd.Timedelta) -> np.nd
     if held < 1:
         return values
     return pd.Series(values).ffill(limit=held).to_numpy()
+
+
+def clock_change(first: pd.Timestamp, last: pd.Timestamp, timezone: str) -> Notice | None:
+    """Told where the clocks of the time zone change between two moments (within a day of accuracy)."""
+    days = pd.DatetimeIndex([*pd.date_range(first, last, freq="1D"), last])
+    offsets = days.tz_convert(timezone).tz_localize(None) - days.tz_localize(None)
+    changed = np.flatnonzero(np.diff(offsets.asi8))
+    if not len(changed):
+        return None
+    day = days[changed[-1]].tz_convert(timezone).date()
+    return Notice("clock-change", f"the clocks of {timezone} change around {day}; hours follow the local clock")
 
 
 def span_text(span: pd.Timedelta) -> str:

@@ -229,6 +229,23 @@ def test_local_days_follow_the_clock_change() -> None:
     assert frame[pd.Timestamp("2026-03-29 08:30", tz="UTC")] == pytest.approx(100, abs=5)
 
 
+@pytest.mark.parametrize(("start", "told"), [("2026-03-20", True), ("2026-04-06", False)])
+def test_a_clock_change_in_what_is_looked_at_is_told(start: str, told: bool) -> None:
+    result = forecast(weekly_load(14, start=start), DAY, HOUR, timezone="Europe/London")
+
+    assert ("clock-change" in names(result)) == told
+
+
+def test_values_too_large_to_square_are_left_out_as_infinite() -> None:
+    series = weekly_load(14)
+    series.iloc[[3, 500]] = 1e300
+
+    result = forecast(series, DAY, QUARTER)
+
+    assert "infinite-values" in names(result)
+    assert result.frame["p99"].max() < 1000
+
+
 def test_a_bank_holiday_is_forecast_like_a_sunday() -> None:
     """Easter Monday, 2026-04-06, is a holiday in England and not in Scotland."""
     series = weekly_load(35)
