@@ -191,8 +191,10 @@ def load_approval(path: Path) -> Approval:
         return parse_approval(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise DocumentError(str(path), [f"it cannot be read ({error.strerror})"]) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise DocumentError(str(path), [f"it is not an approval ({error})"]) from None
+    except KeyError as error:
+        raise DocumentError(str(path), [f"it is not an approval: it has no {error}"]) from None
+    except (ValueError, TypeError):
+        raise DocumentError(str(path), ["it is not an approval as `deploy approve` writes it"]) from None
 
 
 def parse_approval(data: dict[str, Any]) -> Approval:

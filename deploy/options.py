@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,14 @@ Lock = Annotated[str | None, typer.Option(help="s3://bucket/key or dynamodb://ta
 State = Annotated[
     str | None, typer.Option(help="Terraform state (file or s3://bucket/key) that must not undo this")
 ]
-Executor = Annotated[str, typer.Option(help="boto3, or terraform for a signed plan file")]
+
+
+class ExecutorName(StrEnum):
+    BOTO3 = "boto3"
+    TERRAFORM = "terraform"
+
+
+Executor = Annotated[ExecutorName, typer.Option(help="boto3, or terraform for a signed plan file")]
 TerraformPlan = Annotated[Path | None, typer.Option(help="The saved plan that is signed and applied")]
 TerraformDir = Annotated[
     Path | None, typer.Option(help="Folder of the Terraform configuration; the plan file's by default")

@@ -48,6 +48,8 @@ def calls(target: Target, region: str, clock: Clock | None = None) -> Calls:
 
     session = boto3.Session(profile_name=target.profile) if target.profile else boto3.Session()
     endpoint_url = target.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint_url and not endpoint_url.startswith(("http://", "https://")):
+        raise BadInput(f"The endpoint {endpoint_url!r} is no URL: write it with http:// or https://.")
     # In a rehearsal waiting lets the sandbox's time pass; anywhere else it is the machine's.
     return Calls(session, target.region or region, endpoint_url, clock or clock_for(endpoint_url, nullcontext))
 
@@ -132,6 +134,12 @@ def errors_told() -> Iterator[None]:
         raise BadInput(str(error)) from None
     except (CallFailed, AnswerLost) as error:
         raise _aws_error(error) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise BadInput(
+            f"{error.filename} cannot be used ({error.strerror}): check its path and permissions."
+        ) from None
 
 
 def _aws_error(error: Exception) -> UserError:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deploy.options import Bundle, EndpointUrl, Executor, Json, Profile, Region, State, TerraformDir, TerraformPlan
+from deploy.options import (
+    Bundle,
+    EndpointUrl,
+    Executor,
+    ExecutorName,
+    Json,
+    Profile,
+    Region,
+    State,
+    TerraformDir,
+    TerraformPlan,
+)
 from planner import terminal
 
 if TYPE_CHECKING:
@@ -33,7 +44,7 @@ def register(app: typer.Typer) -> None:
         holidays: Annotated[
             str | None, typer.Option(help="Bank holidays that are no working days, e.g. GB-ENG")
         ] = None,
-        executor: Executor = "boto3",
+        executor: Executor = ExecutorName.BOTO3,
         terraform_plan: TerraformPlan = None,
         terraform_dir: TerraformDir = None,
         state: State = None,
@@ -63,7 +74,7 @@ def register(app: typer.Typer) -> None:
                     expires_in=duration(expires),
                     cost_ceiling_usd_per_month=cost_ceiling,
                     working_hours=hours,
-                    executor=executor,
+                    executor=executor.value,
                     terraform_plan=terraform_plan,
                     terraform_folder=terraform_dir,
                     terraform_state=state,

@@ -108,7 +108,7 @@ def _like(line: FleetPlan) -> str:
     if line.like is None:
         raise NotSupported(
             f"capacity provider {line.capacity_provider} is new and says no `like`: creating a launch template "
-            "from nothing is not supported yet; name an existing provider to copy"
+            "from nothing is not supported yet; name an existing provider to copy."
         )
     return line.like
 

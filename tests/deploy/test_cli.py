@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from deploy.sandbox import Sandbox
 from planner import terminal
 from planner.documents import dump_plan
 from tests.deploy import estate
+from tests.deploy.estate import person
 
 Deploy = Callable[..., tuple[int, Any]]
 
@@ -162,3 +164,33 @@ def test_terraform_and_cloudformation_are_written_too(deploy: Deploy, tmp_path: 
     assert names == ["main.tf.json", "variables.tf.json", "planner.auto.tfvars.json"]
     assert [Path(f).name for f in formation["files"]] == ["template.json"]
     assert terraform["sha256"] == formation["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("diff", "bundle", "--endpoint-url", "nonsense"), "is no URL"),
+        (("approve", "bundle", "--executor", "ansible"), "'ansible' is not one of"),
+        (("apply", "bundle", "--approval", "list.json", "--journal", "j"), "as `deploy approve` writes it"),
+        (("apply", "bundle", "--approval", "empty.json", "--journal", "j"), "it has no 'statement'"),
+        (("emit", "plan.json", "--out", "taken"), "taken cannot be used"),
+        (("rollback", "--journal", "none.jsonl"), "cannot be read"),
+        (("patch", "--service", "web", "--image", "x", "--cluster", "c", "--author", "me"), "Say the Region"),
+        (("refresh", "--provider", "p", "--cluster", "c", "--author", "me"), "Say the Region"),
+    ],
+)
+def test_every_bad_input_is_a_sentence_with_exit_2(
+    deploy: Deploy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], told: str
+) -> None:
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    dump_plan(estate.plan_for(("web",)), tmp_path / "plan.json")
+    assert deploy("emit", "plan.json", "--out", "bundle")[0] == 0
+    key = person(tmp_path)
+    (tmp_path / "approvers.json").write_text(json.dumps({"approvers": [asdict(key.approver)]}))
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "empty.json").write_text("{}")
+    (tmp_path / "taken").write_text("a file")
+
+    code, answer = deploy(*arguments)
+    assert code == 2
+    assert told in answer["error"]
