@@ -175,7 +175,7 @@ def packing_map(placed: pd.DataFrame) -> go.Figure:
 
     instances = list(placed["instance"].drop_duplicates())
     figure = make_subplots(
-        cols=2, rows=1, shared_yaxes=True, subplot_titles=("CPU", "Memory"), horizontal_spacing=0.04
+        cols=2, rows=1, shared_yaxes=True, subplot_titles=("CPU", "Memory"), horizontal_spacing=0.07
     )
     for index, service in enumerate(placed["service"].drop_duplicates()):
         rows = placed[placed["service"] == service]
