@@ -15,7 +15,7 @@ import pandas as pd
 
 from planner import demand as demand_stage
 from planner import metrics, plan_pictures
-from planner.assemble import Made, assemble
+from planner.assemble import assemble
 from planner.candidates import FleetCandidate, Search, impossible, search_fleets
 from planner.cost import MissingPrice
 from planner.decide import Decision, Limits, Option, Undecided, decide
@@ -24,6 +24,7 @@ from planner.estate_cost import daemons_of, fixed_lines, today_lines, today_opti
 from planner.expectations import unknown_services
 from planner.frames import PlanTables
 from planner.loads import turned_away
+from planner.made import Made
 from planner.model import Architecture, Estate, Rejection, Resources, Service
 from planner.parallel import in_order
 from planner.prices import PriceBook, catalogue

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from planner import frames
-from planner.assemble import Made, busiest_minute
 from planner.candidates import fleet_at, tasks_at
 from planner.documents import PlanDocument
 from planner.frames import PlanTables
+from planner.made import Made, busiest_minute
 from planner.packing import parse_strategy, place
 from planner.units import HOURS_PER_WEEK
 from planner.week import local_hours

@@ -151,9 +151,9 @@ def _steps(value: NDArray[np.float64]) -> list[tuple[int, float, float]]:
         (float(sharp[i]), int(jumps[i]), float(low[i]), float(high[i])) for i in np.flatnonzero(lasting & clear)
     ]
     chosen: list[tuple[int, float, float]] = []
-    for _, at, low, high in sorted(found, reverse=True):
+    for _, at, below, above in sorted(found, reverse=True):
         if all(abs(at - other) > STEP_WINDOW for other, _, _ in chosen):
-            chosen.append((at, low, high))
+            chosen.append((at, below, above))
     return sorted(chosen)
 
 
