@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from planner.demand import forecast, forecast_many
+from planner.demand import Forecast, forecast, forecast_many
 from planner.demand.naive import seasonal_naive
 from planner.demand.reading import read_series
 from planner.demand.training import pinball
@@ -170,17 +170,26 @@ def tally(
     for origin in origins:
         times = pd.date_range(origin, periods=int(horizon / STEP), freq=STEP)
         actual = series.reindex(times).to_numpy()
-        reference = seasonal_naive(series, times, origin, QUANTILES)
-        known = np.isfinite(actual) & np.isfinite(reference).all(axis=1)
+        reference = naive_of(series, times, origin)
         for name, one in found.items():
             path = reference if name == "seasonal naive, day" else rivals[name](series, times, origin)
-            path = np.where(np.isfinite(path), path, reference)
-            for place, quantile in enumerate(QUANTILES):
-                one.loss[place] += pinball((actual - path[:, place])[known], quantile).sum()
-                one.reference[place] += pinball((actual - reference[:, place])[known], quantile).sum()
-            one.held += [(actual <= path[:, 1])[known].sum(), (actual <= path[:, 2])[known].sum()]
-            one.steps += int(known.sum())
+            add(one, actual, path, reference)
     return found
+
+
+def naive_of(series: pd.Series, times: pd.DatetimeIndex, origin: pd.Timestamp) -> np.ndarray:
+    return seasonal_naive(series, times, origin, QUANTILES)
+
+
+def add(one: Tally, actual: np.ndarray, path: np.ndarray, reference: np.ndarray) -> None:
+    """Count one forecast on the steps that are known."""
+    path = np.where(np.isfinite(path), path, reference)
+    known = np.isfinite(actual) & np.isfinite(reference).all(axis=1)
+    for place, quantile in enumerate(QUANTILES):
+        one.loss[place] += pinball((actual - path[:, place])[known], quantile).sum()
+        one.reference[place] += pinball((actual - reference[:, place])[known], quantile).sum()
+    one.held += [(actual <= path[:, 1])[known].sum(), (actual <= path[:, 2])[known].sum()]
+    one.steps += int(known.sum())
 
 
 def origins_of(series: pd.Series, first_day: int, every: pd.Timedelta, most: int) -> list[pd.Timestamp]:
@@ -241,6 +250,38 @@ def measured(data: Path | None) -> tuple[dict[str, pd.Series], dict[str, pd.Seri
     return means(long), means(short)
 
 
+def together(title: str, series: dict[str, pd.Series], first_day: int, every: int, count: int) -> str:
+    """One call for all series at each origin, with p50 and p90 trained on them together and without."""
+    tallies = {
+        train: {name: Tally(np.zeros(3), np.zeros(3), np.zeros(2), 0) for name in series}
+        for train in (True, False)
+    }
+    start = next(iter(series.values())).index[0].ceil("1D") + first_day * DAY
+    for origin in (start + i * every * DAY for i in range(count)):
+        times = pd.date_range(origin, periods=PER_DAY, freq=STEP)
+        long_enough = {name: one for name, one in series.items() if one.index[-1] >= times[-1]}
+        for train, by_name in tallies.items():
+            for name, made_ in forecast_many(long_enough, DAY, STEP, origin, train=train).items():
+                if not isinstance(made_, Forecast):
+                    continue
+                path = made_.frame[["p50", "p90", "p99"]].to_numpy()
+                add(
+                    by_name[name],
+                    series[name].reindex(times).to_numpy(),
+                    path,
+                    naive_of(series[name], times, origin),
+                )
+    rows = [
+        f"| {name} | {row.split('|', 2)[2].strip()}"
+        for name, train in (("bundled trees", False), ("trained together", True))
+        for row in rows_of({one: {"planner": found} for one, found in tallies[train].items() if found.steps})
+    ]
+    calls = sum(t.steps for t in tallies[True].values()) // PER_DAY
+    text = f"## {title}\n\n{len(series)} series, {calls} forecasts.\n\n{HEAD}\n" + "\n".join(rows) + "\n"
+    print(text, flush=True)
+    return text
+
+
 def batch(count: int) -> str:
     rng = np.random.default_rng(SEED + 1)
     many = {f"series-{i}": office(rng, 28) for i in range(count)}
@@ -249,7 +290,7 @@ def batch(count: int) -> str:
     forecast_many(many, DAY, STEP)
     each = (time.process_time() - start) / count
     text = (
-        f"## Speed\n\nOne call for {count:,} series of 28 days, a day ahead: "
+        f"## Speed\n\nOne call for {count:,} series of 28 days, a day ahead, training included: "
         f"{each * 1000:.0f} ms of CPU a forecast.\n"
     )
     print(text, flush=True)
@@ -280,6 +321,12 @@ def main() -> None:
     for name, group in (("Measured", real_short), ("Made", short)):
         if group:
             parts.append(section(f"{name} short series with level shifts, a day ahead", group, 7, DAY, most))
+    many = {f"{kind.__name__}-{i}": kind(rng) for i in range(5) for kind in kinds}
+    parts.append(together("Twenty made long series in one call", many, 28, 2, 6))
+    alike = {f"{kind.__name__}-{i}": kind(rng) for i in range(40) for kind in (city, office)}
+    parts.append(together("Eighty made series of two kinds in one call", alike, 30, 3, 4))
+    many = {f"instance-{i}": instance(rng) for i in range(40)}
+    parts.append(together("Forty made short series in one call", many, 8, 1, 5))
     parts.append(batch(options.batch))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text("\n".join(parts))

@@ -67,7 +67,9 @@ def with_load(summary: ServiceDemand, service: Service, usage: pd.DataFrame, set
         explained=round(found.explained, 4),
         saturates=found.usl is not None and bool(np.isfinite(found.usl.peak_concurrency)),
     )
-    notes = tuple(str(notice) for notice in found.warnings)
+    notes = tuple(
+        str(notice) for notice in found.warnings if notice.name != "beyond-observed-load"
+    )  # bound_by tells
     return summary.model_copy(
         update={
             "carries": carries,
