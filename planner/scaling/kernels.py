@@ -16,7 +16,7 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.extending import intrinsic
 
 LANES = 64
@@ -81,7 +81,7 @@ def prepare(  # type: ignore[no-untyped-def]
             if part == parts:
                 part = 0
                 arriving += 1
-            gone = ZERO if arrives else ONE
+            gone = 0 if arrives else 1
             high_missing += gone
             low_missing += gone
         if tick - high_range >= shift and new_points[tick - high_range] == ZERO:
@@ -404,8 +404,7 @@ def run_block(  # type: ignore[no-untyped-def]
 # pool, and tasks that start within one tick. `lanes.unlaned` names what is left to the reference.
 
 
-@intrinsic
-def divide(_typing: Any, count: Any, reciprocal: Any, shift: Any) -> Any:  # noqa: ARG001 - their types
+def _divide(_typing: Any, count: Any, reciprocal: Any, shift: Any) -> Any:  # noqa: ARG001 - their types
     """`count` over an invariant divisor, rounded down: a product of 16 by 16 bits, its upper half, a shift.
 
     Exact for even counts of 16 bits with `blocks.reciprocal_of` the divisor (Granlund and Montgomery,
@@ -421,6 +420,9 @@ def divide(_typing: Any, count: Any, reciprocal: Any, shift: Any) -> Any:  # noq
         return builder.lshr(upper, shift)
 
     return numba.int16(numba.int16, numba.int16, numba.int16), build
+
+
+divide: Any = intrinsic(_divide)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -95,7 +95,7 @@ class Shared:
         ticks = len(demand) * parts
         load, source = np.empty(ticks), np.empty(ticks, np.int64)
         new_points, high_points, low_points, needed, strained = np.empty((5, ticks), np.int16)
-        prepare(  # type: ignore[call-arg]
+        prepare(
             np.ascontiguousarray(demand), parts, late, rows, high_datapoints, low_datapoints,
             EVALUATION_RANGE_EXTRA, policy.task_vcpu * utilisation, strain,
             load, new_points, source, high_points, low_points, needed, strained,
