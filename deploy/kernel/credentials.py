@@ -99,9 +99,14 @@ class Holder:
                 self._held.pop(role_arn, None)
 
     def _keep_region(self) -> None:
-        """A profile's Region stays known although its file is no longer named in the environment."""
+        """A profile's Region stays known although its file is no longer named in the environment.
+
+        botocore reads AWS_DEFAULT_REGION alone, other SDKs and AWS's own runtimes AWS_REGION.
+        """
         import botocore.session
 
+        if "AWS_REGION" in os.environ:
+            os.environ.setdefault("AWS_DEFAULT_REGION", os.environ["AWS_REGION"])
         if not os.environ.keys() & {"AWS_REGION", "AWS_DEFAULT_REGION"}:
             with self.running_chain():
                 region = botocore.session.Session().get_config_variable("region")

@@ -111,20 +111,34 @@ def is_part_of(answer: list[Any], data: Any) -> bool:
 
 
 def _is_head(head: bytes, request: Any) -> bool:
-    first, *lines = head.split(b"\r\n")
+    """Whether a head is the request's: its line, what the transport adds, and its own headers as they are.
+
+    Usually the own headers stand last, in their order; what stands before them is the same for every request to
+    a URL and looked at once.
+    """
     headers: Mapping[str, str] = request.headers
-    own = {f"{name}: {value}".encode("latin-1") for name, value in headers.items()}
-    if not own.issubset(lines):
+    own = [f"{name}: {value}" for name, value in headers.items()]
+    tail = "\r\n".join(own).encode("latin-1")
+    if tail and head.endswith(b"\r\n" + tail):
+        return _is_start(head[: -len(tail) - 2], request.method, request.url)
+    lines = head.decode("latin-1").split("\r\n")
+    others = [line for line in lines if line not in own]
+    named = {line.partition(":")[0].lower() for line in others[1:]}
+    if len(others) + len(own) != len(lines) or named.intersection(name.lower() for name in headers):
         return False
+    return _is_start("\r\n".join(others).encode("latin-1"), request.method, request.url)
+
+
+@lru_cache(maxsize=4096)
+def _is_start(start: bytes, wanted: str, url: str) -> bool:
+    """Whether a request line is the method's and the URL's, followed by nothing but what the transport adds."""
+    first, *lines = start.split(b"\r\n")
     method, _, target = first.removesuffix(b" HTTP/1.1").partition(b" ")
-    if method.decode("latin-1") != request.method or not _leads_to(target.decode("latin-1"), request.url):
+    if method.decode("latin-1") != wanted or not _leads_to(target.decode("latin-1"), url):
         return False
-    known = {name.lower().encode("latin-1") for name in headers}
-    names = [line.partition(b":")[0].lower() for line in lines if line not in own]
-    return len(lines) == len(own) + len(names) and not known.intersection(names) and _ADDED.issuperset(names)
+    return _ADDED.issuperset(line.partition(b":")[0].lower() for line in lines)
 
 
-@lru_cache(maxsize=1024)
 def _leads_to(target: str, url: str) -> bool:
     """Whether the target of a request line is the URL's: its path and query, or the whole of it for a proxy."""
     own = "/" + url.partition("://")[2].partition("/")[2]

@@ -14,6 +14,7 @@ from botocore.awsrequest import AWSPreparedRequest, HeadersDict
 from deploy.kernel.refusals import GuardTampered
 
 _TEXT = {str}
+_KEY = {type(next(iter(vars(HeadersDict({"a": ""}))["_dict"])))}
 TWICE = "A request names the same header twice: which of the two counts is not for us to say. Nothing was written."
 
 
@@ -43,15 +44,18 @@ def copied(request: Any) -> tuple[Any, Any]:
     if isinstance(parts["body"], str | bytearray):
         parts["body"] = parts["body"].encode() if isinstance(parts["body"], str) else bytes(parts["body"])
     given = parts["headers"]
-    pairs = vars(given)["_dict"].items() if type(given) is HeadersDict else given.items()
-    headers = Headers([(str(name), value) for name, value in pairs])
+    held = vars(given)["_dict"] if type(given) is HeadersDict else None
+    if held is not None and _KEY.issuperset(map(type, held)):
+        headers = Headers([(key._key, value) for key, value in held.items()])
+    else:
+        headers = Headers([(str(name), value) for name, value in given.items()])
     if not (_TEXT.issuperset(map(type, headers)) and _TEXT.issuperset(map(type, headers.values()))):
         headers = Headers(_plain(headers.items()))
-    lower = {name.lower(): value for name, value in headers.items()}
-    if len(lower) != len(headers):
+    lower = "\n".join(headers).lower().split("\n")
+    if len(set(lower)) != len(headers) and headers:
         raise GuardTampered(TWICE)
     parts["headers"] = headers
-    return copy, lower.get("x-amz-target")
+    return copy, headers.get("X-Amz-Target") if "x-amz-target" in lower else None
 
 
 def _plain(pairs: Iterable[tuple[Any, Any]]) -> list[tuple[str, str]]:

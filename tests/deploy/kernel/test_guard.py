@@ -156,7 +156,11 @@ socket.create_connection((urlsplit(url).hostname, urlsplit(url).port))
     "a session token": "client('sts').get_session_token()",
     "a secret": "client('secretsmanager').get_secret_value(SecretId='x')",
     "a decrypted parameter": "client('ssm').get_parameter(Name='x', WithDecryption=True)",
-    "the guard's own classification": f"import deploy.kernel.operations as o; o.is_read = lambda *_: True\nclient('ecs').{CREATE}",
+    "the guard's own classification": f"""
+import deploy.kernel.operations as o
+o.is_read = lambda *_: True
+client('ecs').{CREATE}
+""",
     "the guard's own verb pattern": f"""
 import re, deploy.kernel.operations as o
 o._READ_VERB, o.FURTHER_READS = re.compile('.*'), frozenset({{('ecs', 'CreateCluster')}})
@@ -319,6 +323,18 @@ read = botocore.awsrequest.AWSRequest('POST', url, {
     'X-Amz-Target': 'AmazonEC2ContainerServiceV20141113.ListClusters',
     'Content-Type': 'application/x-amz-json-1.1'}, b'{}')
 sys.audit('ecs_deploy.guard.send', [], read.prepare())
+socket.create_connection((urlsplit(url).hostname, urlsplit(url).port))
+""",
+    "an audit event of one's own and another request": """
+client('ecs').list_clusters()
+read = botocore.awsrequest.AWSRequest('POST', url, {
+    'X-Amz-Target': 'AmazonEC2ContainerServiceV20141113.ListClusters',
+    'Content-Type': 'application/x-amz-json-1.1'}, b'{}')
+answer = []
+sys.audit('ecs_deploy.guard.send', answer, read.prepare())
+connection = http.client.HTTPConnection(urlsplit(url).netloc)
+connection.request('POST', '/', b'{"clusterName": "evil"}', {
+    'X-Amz-Target': 'AmazonEC2ContainerServiceV20141113.CreateCluster'})
 """,
     "another audit hook": f"sys.addaudithook(lambda *_: None); client('ecs').{CREATE}",
     "a stopped clock": f"import time; time.time = lambda: 0.0; client('ecs').{CREATE}",
@@ -447,7 +463,7 @@ def test_no_other_interpreter_starts_in_this_process(moto: str) -> None:
 
 @pytest.mark.slow
 def test_every_operation_of_every_service_is_judged_by_the_guard_itself(moto: str) -> None:
-    """The models are walked through the guard's own entry: what it lets through is exactly what is known as a read."""
+    """The models are walked through the guard's own entry: it lets through exactly the known reads."""
     walk = """
 import json, os
 from deploy.kernel.operations import SECRET_WHEN, is_read

@@ -88,7 +88,7 @@ def when(ready: Runbook, announced: int, act: Callable[[], None]) -> threading.T
 
     def watch() -> None:
         until = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until and intents(ready) < announced:
+        while time.monotonic() < until and intents(ready) < announced and not is_over(ready):
             time.sleep(0.002)  # the kernel is another process: its journal can only be watched
         act()
 
@@ -130,24 +130,128 @@ def test_an_interrupt_ends_the_run_between_steps_and_rollback_undoes_it(ready: R
     assert service(ready) == "web:1"
 
 
-@pytest.mark.slow
-def test_a_kernel_killed_again_and_again_leaves_a_run_that_the_next_one_finishes(ready: Runbook) -> None:
-    for announced in (1, 4, 7, 9):
+def is_over(ready: Runbook) -> bool:
+    return any(b'"kind":"end"' in path.read_bytes() for path in ready.runs)
+
+
+def kill_at_each_step(ready: Runbook, verb: str = "%apply") -> int:
+    """Carry the run out with one kernel after the other, each killed when it announces a further call."""
+    killed = 0
+    while not is_over(ready):
         with kernel() as started:
             up_to_approval(started, ready)
-            message = started.client.execute("%apply")
-            when(ready, announced, lambda: started.manager.shutdown_kernel(now=True)).join()
-            assert message
-        assert [run.state for run in history(ready.journal)] == ["interrupted"]
+            started.client.execute(verb)
+            when(ready, intents(ready) + 1, lambda: started.manager.shutdown_kernel(now=True)).join()
+        killed += 1
+        assert killed < 40
+    return killed
+
+
+@pytest.mark.slow
+def test_a_kernel_killed_at_each_step_leaves_a_run_that_the_next_one_finishes(ready: Runbook) -> None:
+    killed = kill_at_each_step(ready)
+
+    steps = [e.body["step"] for e in read_journal(ready.runs[0]) if e.kind is EntryKind.DONE]
+    with kernel() as started:
+        assert started.run(ready.plan).status == "ok"
+        verified = started.run("%verify")
+    assert len(set(steps)) == 15  # a launch template to a drained group, and the service between them
+    assert killed >= 12  # a kernel may get a step further before it is gone
+    assert verified.status == "ok", verified.message
+    assert [run.state for run in history(ready.journal)] == ["succeeded"]
+    assert service(ready) == "web:2"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("announced", [1, 3, 5, 7, 9])
+def test_a_kernel_killed_in_a_run_leaves_one_that_the_next_takes_back(ready: Runbook, announced: int) -> None:
+    with kernel() as started:
+        up_to_approval(started, ready)
+        started.client.execute("%apply")
+        when(ready, announced, lambda: started.manager.shutdown_kernel(now=True)).join()
 
     with kernel() as started:
         taken_up = started.run(ready.plan)
-        for cell in ("%check", "%diff", f"%approve {ready.approval}"):
-            started.run(cell)
-        answer = started.run("%apply")
-        verified = started.run("%verify")
+        undone = started.run(f'%rollback "{ready.runs[0]}"')
 
     assert "was interrupted" in taken_up.shown
-    assert answer.status == "ok", answer.message
-    assert verified.status == "ok", verified.message
-    assert [run.state for run in history(ready.journal)] == ["succeeded"]
+    assert undone.status == "ok", undone.message
+    assert service(ready) == "web:1"
+
+
+@pytest.mark.slow
+def test_a_second_interrupt_has_ecs_stop_the_deployment_that_is_waited_for(ready: Runbook) -> None:
+    with kernel() as started:
+        up_to_approval(started, ready)
+
+        def twice() -> None:
+            started.manager.interrupt_kernel()
+            time.sleep(0.05)  # two signals at once are one
+            started.manager.interrupt_kernel()
+
+        def updating() -> bool:
+            return any(call == "ecs:UpdateService" for call in ready.writes())
+
+        watcher = once(updating, twice)
+        answer = started.run("%apply")
+        watcher.join()
+        entries = read_journal(ready.runs[0])
+
+    assert "ecs:StopServiceDeployment" in ready.writes()
+    assert "Interrupted again" in answer.shown
+    assert answer.name == "KernelRefusal"
+    assert entries[-1].kind is EntryKind.END
+    assert entries[-1].body["succeeded"] is False
+    assert service(ready) == "web:1"  # ECS rolled the service back
+
+
+def once(is_so: Callable[[], bool], act: Callable[[], None]) -> threading.Thread:
+    def watch() -> None:
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until and not is_so():
+            time.sleep(0.002)
+        act()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    return thread
+
+
+ROLES = {
+    "ECS_DEPLOY_READ_ROLE_ARN": "arn:aws:iam::123456789012:role/reads",
+    "ECS_DEPLOY_ROLE_ARN": "arn:aws:iam::123456789012:role/deploys",
+}
+
+
+@pytest.mark.slow
+def test_the_deploy_role_is_assumed_inside_apply_only(ready: Runbook, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**ROLES, "AWS_ACCESS_KEY_ID": "AKIDSTART", "AWS_SECRET_ACCESS_KEY": "start"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", ready.sandbox.endpoint_url)
+    who = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
+    reach = (
+        "get_ipython().magics_manager.registry['DeployMagics']._session._hands.boto_session(True, "
+        f"{ready.sandbox.endpoint_url!r})"
+    )
+    with kernel() as started:
+        before = started.run(who)
+        up_to_approval(started, ready)
+        assumed = roles_assumed(ready)
+        refused = started.run(reach)
+        applied = started.run("%apply")
+        after = started.run(who)
+        refused_again = started.run(reach)
+        child = started.run("!env")
+
+    assert applied.status == "ok", applied.message
+    assert "assumed-role/reads" in before.shown
+    assert "assumed-role/reads" in after.shown
+    assert assumed == 1  # the reading role alone, until %apply
+    assert roles_assumed(ready) == 2
+    assert "inside %apply and %rollback only" in refused.message
+    assert "inside %apply and %rollback only" in refused_again.message
+    assert "AKIDSTART" not in child.shown
+
+
+def roles_assumed(ready: Runbook) -> int:
+    return ready.writes().count("sts:AssumeRole")
