@@ -71,13 +71,14 @@ class Pricing:
         )  # fmt: skip
         return found
 
-    def settle(self, found: Any, worth: Any, demand: Any, most_steps: float = _MOST_STEPS) -> None:
+    def settle(self, found: Any, worth: Any, demand: Any, *, thorough: bool = True) -> None:
         """Solve exactly what `price` left open, the types that could pay the most first, where that takes
         few steps; changes `found` and `self.patterns`."""
         shapes = self.shapes
         upper = np.minimum(demand, shapes.most)
         excess = np.where(found[:, 1] > found[:, 0], found[:, 1] / self.prices - 1.0, 0.0)
-        hard = _HARD_TYPES if shapes.count <= _MOST_SHAPES_OF_A_PROGRAM else 0
+        most_steps = _MOST_STEPS
+        hard = _HARD_TYPES if thorough and shapes.count <= _MOST_SHAPES_OF_A_PROGRAM else 0
         for t in np.argsort(-excess, kind="stable").tolist():
             if excess[t] <= 0.0:
                 return
@@ -161,8 +162,10 @@ def generate(
     max_rounds: int = 300,
     enough: float = 2e-4,
     on_round: Callable[[], None] | None = None,
+    thorough: bool = True,
 ) -> Generated:
     """Solve the configuration linear program to within `enough` of its bound, or as far as time allows.
+    `thorough` also spends integer programs on types whose worth stays open.
 
     With many shapes the first patterns come from parts of the problem that are solved by themselves: the
     master's rows, not its columns, are what makes it slow.
@@ -182,15 +185,15 @@ def generate(
         added, improved = _one_round(state, search.target(state.master.duals), demand)
         if is_settled(state, enough):
             break
-        if added == 0 and search.is_plain and not _last_try(state, demand):
+        if added == 0 and search.is_plain and not _last_try(state, demand, thorough):
             break
         search.learn(state, added, improved)
     return state
 
 
-def _last_try(state: Generated, demand: Any) -> bool:
+def _last_try(state: Generated, demand: Any, thorough: bool) -> bool:
     """Search longer for a pattern that pays; True where one was found."""
-    return _one_round(state, state.master.duals, demand, nodes=30_000, is_last=True)[0] > 0
+    return _one_round(state, state.master.duals, demand, nodes=30_000, is_last=True, thorough=thorough)[0] > 0
 
 
 class _Smoothing:
@@ -249,7 +252,7 @@ def _generate_parts(
         chosen = np.sort(by_size[number::parts])
         part = generate(
             shapes.part(chosen), demand[chosen], deadline.share(1.0 / (parts - number)),
-            max_rounds=150, enough=1e-3, on_round=on_round,
+            max_rounds=150, enough=1e-3, on_round=on_round, thorough=False,
         )  # fmt: skip
         for t, pattern in part.useful_columns():
             state.master.add((t, tuple((int(chosen[i]), n) for i, n in pattern)))
@@ -264,14 +267,20 @@ def is_settled(state: Generated, enough: float) -> bool:
 
 
 def _one_round(
-    state: Generated, target: Any, demand: Any, nodes: int = 3_000, is_last: bool = False
+    state: Generated,
+    target: Any,
+    demand: Any,
+    nodes: int = 3_000,
+    *,
+    is_last: bool = False,
+    thorough: bool = False,
 ) -> tuple[int, bool]:
     """Price all types at `target`; returns how many patterns were added and whether the bound rose."""
     pricing, shapes = state.pricing, state.pricing.shapes
     worth = pricing.scale.whole(target)
     found = pricing.price(worth, demand, nodes, 1e-5)
     if is_last:
-        pricing.settle(found, worth, demand)
+        pricing.settle(found, worth, demand, thorough=thorough)
     bound = dual_bound(worth, found[:, 1].tolist(), demand, shapes, pricing.scale)
     improved = bound > state.bound
     if improved:

@@ -99,21 +99,19 @@ class _Task:
             proved = pools.bound(self.total, self.deadline.share(0.25))
             self.shapes = pools.capped()
         state = generate(self.shapes, self.total, self.deadline.share(0.5), on_round=tick)
-        first_fleet: Fleet | None = None
+        first: list[Fleet] | None = None
         most = self.problem.max_types
         if most is not None and len({v.base for v in self.shapes.offers}) > most:
-            first_zone = self.shapes.demand(self.demand.places[0])
-            chosen = choose_types(
-                self.shapes, self.total, first_zone, state, most, self.deadline.share(0.5), self.seed
-            )
+            zones = [self.shapes.demand(places) for places in self.demand.places]
+            chosen = choose_types(self.shapes, self.total, zones, state, most, self.deadline.share(0.5), self.seed)
             if chosen is None:
                 return nothing_placed(self._no_choice())
-            state, first_fleet = chosen.generated, chosen.fleet
+            state, first = chosen.generated, chosen.fleets
             proved = max(proved, chosen.bound)
         elif pools is None:
             proved = state.bound
         tick()
-        fleets = self._fleets(state, proved, first_fleet, pools, tick)
+        fleets = self._fleets(state, proved, first, pools, tick)
         if self.problem.spare_instances:
             add_spares(fleets, state.pricing.shapes, self.problem)
         return checked(self.problem, self._packing(state, proved, fleets))
@@ -122,7 +120,7 @@ class _Task:
         self,
         state: Generated,
         bound: Fraction,
-        first: Fleet | None,
+        first: list[Fleet] | None,
         pools: SpotPools | None,
         tick: Callable[[], None],
     ) -> list[Fleet]:
@@ -131,7 +129,7 @@ class _Task:
         search = ZoneSearch(self.problem, state, self.demand, goal, self.deadline, self.seed)
         if pools is None:
             if first is None and self.problem.zones == 1 and not state.first_left.any():
-                first = state.first_fleet
+                first = [state.first_fleet]
             return search.fleets(first, tick)
         return pools.fleets(search, state.pricing.shapes, tick)
 

@@ -24,7 +24,11 @@ from planner.packing.shapes import Shapes
 
 _MOST_CHOICES: Final = 60_000
 _QUICK_TRIALS: Final = 120
-_TRIALS: Final = 16
+_TRIALS: Final = 12
+_CLOSED: Final = 15
+"""Choices whose bound is worked out before the bound of the rule is taken as it is."""
+_DESCENTS: Final = 3
+_MOST_TO_DESCEND: Final = 60_000
 _MANY_INSTANCES: Final = 200
 _SAFETY: Final = 1e-9
 """Taken off each bound relative to its size: far more than the rounding of a few float products."""
@@ -152,47 +156,95 @@ class Chosen:
     generated: Generated
     bound: Fraction
     """Holds for every fleet of at most K types."""
-    fleet: Fleet | None
-    """A fleet for the first zone, where one was made."""
+    fleets: list[Fleet] | None
+    """A fleet for every zone, where they were made."""
 
 
 def choose_types(
-    shapes: Shapes, demand: Any, zone_demand: Any, unlimited: Generated, most: int, deadline: Deadline, seed: int
+    shapes: Shapes, demand: Any, zones: list[Any], unlimited: Generated, most: int, deadline: Deadline, seed: int
 ) -> Chosen | None:
-    """The choice whose quick fleet is the cheapest, solved properly; None where no choice takes all tasks."""
+    """The choice whose quick fleets are the cheapest, solved properly; None where no choice takes all tasks.
+
+    `demand` is tasks a shape in all, `zones` the places a shape in each zone.
+    """
     choices = list_choices(shapes, demand, most)
     if choices.sets.shape[0] == 0:
         return None
     per_usd = float(unlimited.pricing.scale.per_usd)
     choices.learn(unlimited.duals / per_usd, unlimited.worth_at_most / per_usd)
     choices.outside = max(choices.outside, float(unlimited.bound) * (1.0 - _SAFETY))
-    candidates = _candidates(choices, zone_demand, unlimited, seed)
+    candidates = _candidates(choices, zones, unlimited, seed, deadline.share(0.4))
     trials: list[_Trial] = []
     for number, c in enumerate(candidates[:_TRIALS]):
         if trials and deadline.passed():
             break
-        trials.append(_trial(choices, c, zone_demand, deadline.share(0.7 / (_TRIALS - number)), seed))
+        trials.append(_trial(choices, c, zones, deadline.share(0.7 / (_TRIALS - number)), seed))
     best = min(trials, key=lambda trial: (trial.estimate, len(trial.shapes.offers)))
-    share_of_all = float(demand.sum()) / max(1.0, float(zone_demand.sum()))
+    share_of_all = float(demand.sum()) / max(1.0, float(sum(zone.sum() for zone in zones)))
     _raise_bound(choices, best.estimate * share_of_all, deadline)
     bound = max(Fraction(choices.least), unlimited.bound)
-    return Chosen(best.shapes, best.state, bound, best.fleet)
+    return Chosen(best.shapes, best.state, bound, best.fleets)
 
 
 @dataclass(frozen=True)
 class _Trial:
     estimate: float
-    """USD per hour of one zone."""
+    """USD per hour of all zones."""
     shapes: Shapes
     state: Generated
-    fleet: Fleet | None
+    fleets: list[Fleet] | None
 
 
-def _candidates(choices: TypeChoices, zone_demand: Any, unlimited: Generated, seed: int) -> list[int]:
+class _QuickCosts:
+    """The cost of a quick fleet for each choice that was asked for."""
+
+    def __init__(self, choices: TypeChoices, zones: list[Any], unlimited: Generated, seed: int) -> None:
+        self._choices, self._zones, self._unlimited, self._seed = choices, zones, unlimited, seed
+        self.known: dict[int, float] = {}
+
+    def of(self, c: int) -> float:
+        if c not in self.known:
+            self.known[c] = sum(
+                _quick_cost(self._choices, zone, self._unlimited, c, self._seed) for zone in self._zones
+            )
+        return self.known[c]
+
+
+def _descend(choices: TypeChoices, quick: _QuickCosts, start: int, deadline: Deadline) -> None:
+    """Exchange one type at a time for the one with which the quick fleet is the cheapest, while that helps.
+
+    With few instances a zone, which sizes go together matters more than any bound can tell.
+    """
+    number = {tuple(sorted(chosen)): c for c, chosen in enumerate(choices.sets.tolist())}
+    at, position, since = start, 0, 0
+    while since < choices.sets.shape[1] and not deadline.passed():
+        chosen = choices.sets[at].tolist()
+        nearby = {at}
+        for t in range(len(choices.ways)):
+            other = tuple(sorted([*chosen[:position], t, *chosen[position + 1 :]]))
+            if other in number and not deadline.passed():
+                quick.of(number[other])
+                nearby.add(number[other])
+        best = min((c for c in nearby if c in quick.known), key=lambda c: (quick.of(c), c))
+        since = 0 if quick.of(best) < quick.of(at) * (1.0 - 1e-9) else since + 1
+        at = best if since == 0 else at
+        position = (position + 1) % choices.sets.shape[1]
+
+
+def _candidates(
+    choices: TypeChoices, zones: list[Any], unlimited: Generated, seed: int, deadline: Deadline
+) -> list[int]:
     """Choices worth a trial: those of the types that the unlimited answer spends most on, and those whose
     quick fleet is the cheapest, in turns."""
-    quick_first = np.argsort(choices.bounds, kind="stable")[:_QUICK_TRIALS].tolist()
-    quick = sorted((_quick_cost(choices, zone_demand, unlimited, c, seed), c) for c in quick_first)
+    costs = _QuickCosts(choices, zones, unlimited, seed)
+    for number, c in enumerate(np.argsort(choices.bounds, kind="stable")[:_QUICK_TRIALS].tolist()):
+        if number and deadline.passed():
+            break
+        costs.of(c)
+    if choices.sets.shape[0] <= _MOST_TO_DESCEND:
+        for start in sorted(costs.known, key=lambda c: (costs.of(c), c))[:_DESCENTS]:
+            _descend(choices, costs, start, deadline)
+    quick = sorted((cost, c) for c, cost in costs.known.items())
     number = {way: t for t, ways in enumerate(choices.ways) for way in ways}
     spent = np.zeros(len(choices.ways))
     for (way, _), count in zip(unlimited.master.columns, unlimited.master.counts, strict=False):
@@ -204,17 +256,21 @@ def _candidates(choices: TypeChoices, zone_demand: Any, unlimited: Generated, se
     return list(dict.fromkeys(turns))
 
 
-def _trial(choices: TypeChoices, c: int, zone_demand: Any, deadline: Deadline, seed: int) -> _Trial:
-    """Solve one choice: a whole fleet where instances are few and roundings matter, else the linear program."""
+def _trial(choices: TypeChoices, c: int, zones: list[Any], deadline: Deadline, seed: int) -> _Trial:
+    """Solve one choice: whole fleets where instances are few and roundings matter, else the linear program."""
     chosen = choices.only(c)
-    state = generate(chosen, choices.demand, deadline.share(0.6), max_rounds=60)
+    state = generate(chosen, choices.demand, deadline.share(0.5), max_rounds=60, thorough=False)
     choices.close(c, float(state.bound) * (1.0 - _SAFETY))
-    share = float(zone_demand.sum()) / max(1.0, float(choices.demand.sum()))
-    if sum(state.first_fleet.values()) * share > _MANY_INSTANCES:
+    share = float(sum(zone.sum() for zone in zones)) / max(1.0, float(choices.demand.sum()))
+    if sum(state.first_fleet.values()) * share > _MANY_INSTANCES * len(zones):
         return _Trial(state.master.cost * share, chosen, state, None)
-    packed = pack_zone(state, zone_demand, chosen.limits, 0.0, deadline, seed, attempts=1)
-    cost = fleet_cost(packed.fleet, chosen) if packed.missing == 0 else math.inf
-    return _Trial(cost, chosen, state, packed.fleet)
+    packed = [
+        pack_zone(state, zone, chosen.limits, 0.0, deadline.share(1.0 / (len(zones) - z)), seed, attempts=1)
+        for z, zone in enumerate(zones)
+    ]
+    missing = any(zone.missing for zone in packed)
+    cost = math.inf if missing else sum(fleet_cost(zone.fleet, chosen) for zone in packed)
+    return _Trial(cost, chosen, state, None if missing else [zone.fleet for zone in packed])
 
 
 def _quick_cost(choices: TypeChoices, demand: Any, unlimited: Generated, c: int, seed: int) -> float:
@@ -238,14 +294,14 @@ def _quick_cost(choices: TypeChoices, demand: Any, unlimited: Generated, c: int,
 
 def _raise_bound(choices: TypeChoices, cost: float, deadline: Deadline) -> None:
     """Solve the choices with the least bound until the rest are within reach of `cost`, or time is up."""
-    for _ in range(30):
+    for _ in range(_CLOSED):
         whole = choices.whole()
         c = int(np.argmin(whole))
         if deadline.passed() or whole[c] >= min(cost * 0.999, choices.outside):
             return
         some = choices.only(c)
         before = float(whole[c])
-        state = generate(some, choices.demand, deadline, max_rounds=60, enough=1e-3)
+        state = generate(some, choices.demand, deadline, max_rounds=60, enough=1e-3, thorough=False)
         choices.close(c, float(state.bound) * (1.0 - _SAFETY))
         if choices.whole()[c] <= before * (1.0 + 1e-7):
             return

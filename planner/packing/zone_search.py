@@ -30,9 +30,13 @@ class ZoneSearch:
     seed: int
 
     def fleets(
-        self, first: Fleet | None, tick: Callable[[], None], caps: Any = None, deadline: Deadline | None = None
+        self,
+        first: list[Fleet] | None,
+        tick: Callable[[], None],
+        caps: Any = None,
+        deadline: Deadline | None = None,
     ) -> list[Fleet]:
-        """One fleet a zone. `first` is a fleet for the first zone to start from; `caps` (zones, types) are
+        """One fleet a zone. `first` are fleets to start from; `caps` (zones, types) are
         further limits on instances."""
         shapes, whole = self.state.pricing.shapes, deadline or self.deadline
         stock = shapes.limits.copy()
@@ -53,7 +57,7 @@ class ZoneSearch:
             if key not in solved:
                 solved[key] = pack_zone(
                     self.state, demand, share, self.goal, whole.share(1.0 / zones_left), self.seed,
-                    known=first if zone == 0 else None,
+                    known=first[zone] if first else None,
                 ).fleet  # fmt: skip
             for (t, _), count in solved[key].items():
                 if stock[t] < UNLIMITED:
