@@ -27,6 +27,8 @@ GOOD_FIT = 0.6
 """Share of the variance of CPU that requests must explain before requests can stand for CPU."""
 REACH = 1.5
 """Capacity may be extrapolated this far above the highest load that was seen, no further."""
+CONVERGED = 1e-5
+"""Change of a coefficient, as a share of the largest, at which a robust fit has settled."""
 RESAMPLES = 60
 RESAMPLED_ROWS = 600
 
@@ -181,7 +183,8 @@ def _robust(columns: np.ndarray, y: np.ndarray) -> np.ndarray:
     plain, *_ = np.linalg.lstsq(columns, y, rcond=None)
     if np.median(np.abs(y - columns @ plain)) <= 1e-9 * np.ptp(y):
         return np.asarray(plain)
-    return np.asarray(RLM(y, columns, M=HuberT()).fit(maxiter=30).params)
+    near = CONVERGED * float(np.abs(plain).max())  # the deviance, the default, still moves when these no longer do
+    return np.asarray(RLM(y, columns, M=HuberT()).fit(maxiter=30, conv="coefs", tol=near).params)
 
 
 def _resampled(table: pd.DataFrame, seed: int) -> np.ndarray:
