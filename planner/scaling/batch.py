@@ -261,8 +261,7 @@ def _run_block(
         history = np.tile(state.reshape(-1, lanes)[kernels.DESIRED], shared.start_ticks + 1)
         kernels.run_block(  # type: ignore[call-arg]
             *shared.per_tick(), state, numbers, published, history, counts, task_ticks, day_ticks,
-            _span(highest), shared.start_ticks, shared.ticks_per_minute, divides, capped,
-            shared.strains, trace,
+            _span(highest), shared.start_ticks, shared.ticks_per_minute, divides, capped, trace,
         )  # fmt: skip
     else:
         add_group(policies, state, numbers)
@@ -271,8 +270,7 @@ def _run_block(
         kernels.run_block_on_instances(  # type: ignore[call-arg]
             *shared.per_tick(), state, numbers, published, booting, measured, counts, task_ticks,
             instance_ticks, day_ticks, _span(max(highest, min(largest, int(kernels.MOST)))), divides, capped,
-            shared.strains, tracking.cooldown_from is CooldownFrom.FULFILMENT,
-            provider.target_capacity_percent == FULL_PERCENT,
+            tracking.cooldown_from is CooldownFrom.FULFILMENT, provider.target_capacity_percent == FULL_PERCENT,
             np.int16(provider.high_datapoints), np.int16(provider.low_datapoints),
         )  # fmt: skip
         result.instance_hours_by_day[:, indices] = instance_ticks[:, : len(indices)] / MINUTES_PER_HOUR

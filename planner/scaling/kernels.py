@@ -261,23 +261,21 @@ def move_desired(s, need, high_points):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def settle(s, placed_row, publish, needed, strained, strains_too):  # type: ignore[no-untyped-def]
+def settle(s, placed_row, publish, needed, strained):  # type: ignore[no-untyped-def]
     """Run, publish and judge where tasks start within one tick: the lesser of this tick's and the last's.
 
-    `placed_row` holds the tasks that have a place; it and `strains_too` are constants for the compiler.
-    `needed` is 0 where no minute is judged.
+    `placed_row` (a constant for the compiler) holds the tasks that have a place; `needed` is 0 where no
+    minute is judged.
     """
     for i in range(LANES):
         placed, before, tasks = s[placed_row * LANES + i], s[BEFORE * LANES + i], s[TASKS * LANES + i]
-        violations = s[VIOLATIONS * LANES + i]
+        violations, strains = s[VIOLATIONS * LANES + i], s[STRAINS * LANES + i]
         running = placed if placed < before else before
         publish[i] = running
         s[BEFORE * LANES + i] = placed
         s[TASKS * LANES + i] = np.int16(tasks + placed)
         s[VIOLATIONS * LANES + i] = np.int16(violations + ONE) if needed > running else violations
-        if strains_too:
-            strains = s[STRAINS * LANES + i]
-            s[STRAINS * LANES + i] = np.int16(strains + ONE) if strained > running else strains
+        s[STRAINS * LANES + i] = np.int16(strains + ONE) if strained > running else strains
 
 
 @numba.njit(cache=True, nogil=True)
@@ -317,11 +315,10 @@ def add_up(s, row, total):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def close_day(s, counts, strains_too):  # type: ignore[no-untyped-def]
+def close_day(s, counts):  # type: ignore[no-untyped-def]
     """Hand over and empty the rows that count up, long before int16 could overflow."""
     for i in range(LANES):
-        counts[0, i] = s[VIOLATIONS * LANES + i]
-        counts[1, i] = s[STRAINS * LANES + i] if strains_too else s[VIOLATIONS * LANES + i]
+        counts[0, i], counts[1, i] = s[VIOLATIONS * LANES + i], s[STRAINS * LANES + i]
         counts[2, i], counts[3, i] = s[OUTS * LANES + i], s[INS * LANES + i]
         s[VIOLATIONS * LANES + i], s[STRAINS * LANES + i] = ZERO, ZERO
         s[OUTS * LANES + i], s[INS * LANES + i] = ZERO, ZERO
@@ -333,7 +330,7 @@ def close_day(s, counts, strains_too):  # type: ignore[no-untyped-def]
 def run_block(  # type: ignore[no-untyped-def]
     load, new_points, source, high_points, low_points, needed, strained, low, high, changed, deploying,
     s, f, published, history, counts, task_ticks, day_ticks, span, start_ticks, ticks_per_minute, divides, capped,
-    strains_too, trace,
+    trace,
 ):  # fmt: skip
     """Every tick of one block. Arrays of the first line have one value a tick:
 
@@ -373,10 +370,7 @@ def run_block(  # type: ignore[no-untyped-def]
                 at = (tick % rows) * LANES
                 publish = published[at : at + LANES]
                 if start_ticks == 1 and ticks_per_minute == 1:
-                    if strains_too:
-                        settle(s, DESIRED, publish, needed[tick], strained[tick], True)
-                    else:
-                        settle(s, DESIRED, publish, needed[tick], strained[tick], False)
+                    settle(s, DESIRED, publish, needed[tick], strained[tick])
                 else:
                     part = tick % ticks_per_minute
                     settle_late(
@@ -397,7 +391,7 @@ def run_block(  # type: ignore[no-untyped-def]
                     add_up(s, TASKS, task_ticks[day])
                     summed = 0
         add_up(s, TASKS, task_ticks[day])
-        close_day(s, counts[day], strains_too)
+        close_day(s, counts[day])
 
 
 # Managed scaling below the service: bin packing, so that tasks sit on ceil(tasks / room) instances, no warm
@@ -463,8 +457,8 @@ def run_group(s, booting, earlier, acts, whole_target, fulfils, high_points, low
         minimum, maximum = s[GROUP_MINIMUM * LANES + i], s[GROUP_MAXIMUM * LANES + i]
         least, most, warm_ticks = s[STEP_LEAST * LANES + i], s[STEP_MOST * LANES + i], s[WARM_TICKS * LANES + i]
         waits, out_left, length = s[UNFULFILLED * LANES + i], s[OUT_LEFT * LANES + i], s[OUT_TICKS * LANES + i]
-        wanted = earlier[i]
-        below = wanted if whole_target else earlier[LANES + i]
+        new_wanted, new_below = s[GROUP_WANTED * LANES + i], s[GROUP_KEPT * LANES + i]
+        wanted, below = earlier[i], earlier[LANES + i]
         room = np.int16(running * per_instance)  # overflows only where all tasks fit
         room = room if room > placed else placed
         fits = desired if ((needs <= running) | (desired < room)) else room
@@ -501,17 +495,15 @@ def run_group(s, booting, earlier, acts, whole_target, fulfils, high_points, low
         s[UNFULFILLED * LANES + i] = ZERO if fits >= desired else waits
         s[SIZES * LANES + i] = np.int16(sizes + size)
         booting[i] = step
-        if whole_target:
-            earlier[i] = needs
-        else:
-            earlier[i], earlier[LANES + i] = s[GROUP_WANTED * LANES + i], s[GROUP_KEPT * LANES + i]
+        earlier[i] = needs if whole_target else new_wanted
+        earlier[LANES + i] = needs if whole_target else new_below
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def run_block_on_instances(  # type: ignore[no-untyped-def]
     load, new_points, source, high_points, low_points, needed, strained, low, high, changed, deploying,
     s, f, published, booting, measured_needs, counts, task_ticks, instance_ticks, day_ticks, span, divides,
-    capped, strains_too, fulfils, whole_target, group_high_points, group_low_points,
+    capped, fulfils, whole_target, group_high_points, group_low_points,
 ):  # fmt: skip
     """`run_block` with managed scaling below it; a tick is a minute and tasks start within one tick.
 
@@ -544,22 +536,17 @@ def run_block_on_instances(  # type: ignore[no-untyped-def]
                     if divides:
                         proportions(load[tick], s, f, measured, need, capped)
                     move_desired(s, need, points)
+                if not whole_target:
+                    needs_over_target(s, f, needs)
                 at = (tick % boot_rows) * LANES
                 boot = booting[at : at + LANES]
                 at = (tick % late) * 2 * LANES
                 earlier = measured_needs[at : at + 2 * LANES]
-                acts = tick >= late
-                if whole_target:
-                    run_group(s, boot, earlier, acts, True, fulfils, group_high_points, group_low_points)
-                else:
-                    needs_over_target(s, f, needs)
-                    run_group(s, boot, earlier, acts, False, fulfils, group_high_points, group_low_points)
+                run_group(
+                    s, boot, earlier, tick >= late, whole_target, fulfils, group_high_points, group_low_points
+                )
                 at = (tick % rows) * LANES
-                publish = published[at : at + LANES]
-                if strains_too:
-                    settle(s, PLACED, publish, needed[tick], strained[tick], True)
-                else:
-                    settle(s, PLACED, publish, needed[tick], strained[tick], False)
+                settle(s, PLACED, published[at : at + LANES], needed[tick], strained[tick])
                 summed += 1
                 if summed == span:
                     add_up(s, TASKS, task_ticks[day])
@@ -567,4 +554,4 @@ def run_block_on_instances(  # type: ignore[no-untyped-def]
                     summed = 0
         add_up(s, TASKS, task_ticks[day])
         add_up(s, SIZES, instance_ticks[day])
-        close_day(s, counts[day], strains_too)
+        close_day(s, counts[day])

@@ -47,8 +47,6 @@ class Shared:
     start_ticks: int
     ticks_per_minute: int
     bounds_are_shared: bool
-    strains: bool
-    """Whether minutes that only just do not violate are counted too."""
 
     def per_tick(self) -> tuple[NDArray[Any], ...]:
         """In the order the kernels take them."""
@@ -121,7 +119,6 @@ class Shared:
             start_ticks=math.ceil(policy.delays.task_start_s.value_s / tracking.period_s),
             ticks_per_minute=parts,
             bounds_are_shared=shared,
-            strains=strain > 0,
         )
 
 
