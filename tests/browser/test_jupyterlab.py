@@ -1,4 +1,4 @@
-"""The deploy notebook in a real JupyterLab in Debian's chromium: opened, run whole, and read off the page."""
+"""The runbook notebooks in a real JupyterLab in Debian's chromium: opened, run whole, and read off the page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.deploy.kernel.runbook import Runbook, environment, runbook
+from tests.notebooks.test_deploy_notebooks import push_tagged, sign
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -65,36 +66,93 @@ def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
 
 
-def with_parameters(ready: Runbook, folder: Path) -> None:
-    """The stored notebook with the parameters of this run in its parameters cell, as a person would type them."""
-    notebook = json.loads((ROOT / "notebooks" / "deploy.ipynb").read_text())
+def with_parameters(name: str, parameters: Mapping[str, object], folder: Path) -> None:
+    """The stored notebook with this run's values in its parameters cell, as a person would type them."""
+    notebook = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())
     cell = next(c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", []))
-    cell["source"] = "\n".join(f"{name} = {value!r}" for name, value in ready.parameters.items())
-    (folder / "deploy.ipynb").write_text(json.dumps(notebook))
+    lines = "".join(cell["source"]).splitlines()
+    typed = [f"{key} = {value!r}" for key, value in parameters.items()]
+    cell["source"] = "\n".join([*lines, *typed])
+    (folder / f"{name}.ipynb").write_text(json.dumps(notebook))
+
+
+class Lab:
+    """JupyterLab in chromium."""
+
+    def __init__(self, browser: Any, address: str, folder: Path) -> None:
+        self._browser, self._address, self._folder = browser, address, folder
+
+    def run(self, name: str, parameters: Mapping[str, object]) -> tuple[str, str]:
+        """What the notebook shows on the page after all its cells ran, and the name of its kernel."""
+        with_parameters(name, parameters, self._folder)
+        page = self._browser.new_page(viewport={"width": 1400, "height": 2400})
+        page.goto(f"{self._address}/lab/workspaces/{name}/tree/{name}.ipynb")
+        _run_all(page)
+        shown = "\n".join(page.locator(".jp-OutputArea-output").all_inner_texts())
+        kernel = page.locator(".jp-Toolbar-kernelName").first.inner_text()
+        page.close()
+        return shown, kernel
+
+
+@contextmanager
+def lab(folder: Path) -> Iterator[tuple[Runbook, Lab]]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    notebooks = folder / "lab"
+    notebooks.mkdir()
+    with (
+        runbook(folder) as ready,
+        environment(ready),
+        jupyterlab(notebooks) as address,
+        playwright.sync_playwright() as driver,
+    ):
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield ready, Lab(browser, address, notebooks)
+        browser.close()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
-def test_the_deploy_notebook_runs_in_jupyterlab(tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    folder = tmp_path / "lab"
-    folder.mkdir()
-    with runbook(tmp_path) as ready, environment(ready), jupyterlab(folder) as address:
-        with_parameters(ready, folder)
-        with playwright.sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 1400, "height": 2400})
-            page.goto(f"{address}/lab/tree/deploy.ipynb")
-            _run_all(page)
-            shown = "\n".join(page.locator(".jp-OutputArea-output").all_inner_texts())
-            kernel = page.locator(".jp-Toolbar-kernelName").first.inner_text()
-            browser.close()
-        definition = _running_definition(ready)
+def test_deploy_rollback_and_patch_run_in_jupyterlab(tmp_path: Path) -> None:
+    with lab(tmp_path) as (ready, opened):
+        deployed, kernel = opened.run("deploy", ready.parameters)
+        after_deploy = _running_definition(ready)
+        place = {name: ready.parameters[name] for name in ("journal", "endpoint_url", "region")}
+        taken_back, _ = opened.run("rollback", place)
+        after_rollback = _running_definition(ready)
+        push_tagged(ready, "1.1")
+        image = "123456789012.dkr.ecr.eu-west-2.amazonaws.com/web:1.1"
+        patch = {
+            **place,
+            "service": "web",
+            "image": image,
+            "author": "Dev Eloper",
+            "out": str(tmp_path / "patch"),
+            "approval": str(tmp_path / "patch.json"),
+            "journal": str(tmp_path / "patched"),
+        }
+        unsigned, _ = opened.run("patch", patch)
+        sign(ready, tmp_path / "patch", tmp_path / "patch.json")
+        patched, _ = opened.run("patch", patch)
+        ecs = ready.sandbox.client("ecs")
+        definition = ecs.describe_task_definition(taskDefinition=_running_definition(ready))["taskDefinition"]
 
     assert kernel == "ECS deploy"
-    assert "none is NG" in shown
-    assert "Applied" in shown
-    assert "the chain holds" in shown
-    assert definition.endswith("web:2")
+    assert "none is NG" in deployed
+    assert "the chain holds" in deployed
+    assert after_deploy.endswith("web:2")
+    assert "Taken back" in taken_back
+    assert after_rollback.endswith("web:1")
+    assert "cannot be read" in unsigned
+    assert "none is NG" in patched
+    assert [c["image"] for c in definition["containerDefinitions"]] == [image]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
+def test_the_drill_runs_in_jupyterlab(tmp_path: Path) -> None:
+    with lab(tmp_path) as (ready, opened):
+        shown, _ = opened.run("drill", {**ready.parameters, "hours": 2, "lost_at": 9})
+
+    assert "Zone eu-west-2a is lost, and" in shown
+    assert "Mon 09:00" in shown
 
 
 def _run_all(page: Any) -> None:
