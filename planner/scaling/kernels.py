@@ -53,19 +53,19 @@ NO_COUNT = np.int16(-1)
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def prepare(  # type: ignore[no-untyped-def]
-    demand, parts, late, rows, high_datapoints, low_datapoints, extra, vcpu, strain,
-    load, new_points, source, high_points, low_points, needed, strained,
+    demand, parts, late, rows, high_datapoints, low_datapoints, extra,
+    load, new_points, source, high_points, low_points,
 ):  # fmt: skip
-    """Fill the last seven arrays, one value a tick: what every policy of a block sees (lanes.Shared).
+    """Fill the last five arrays, one value a tick: what every policy of a block sees (shared.Shared).
 
-    `demand` is by minute, NaN where unknown; `vcpu` what one task serves within the objective. A tick's
-    newest datapoint is the last known one of `late` + 1 ticks ago or before. An alarm needs fewer datapoints
-    where some of its evaluation range (`extra` longer than the alarm) are missing, and none calls where all
-    are; before the replay the metric counts as published.
+    `demand` is by minute, NaN where unknown. A tick's newest datapoint is the last known one of `late` + 1
+    ticks ago or before. An alarm needs fewer datapoints where some of its evaluation range (`extra` longer
+    than the alarm) are missing, and none calls where all are; before the replay the metric counts as
+    published.
     """
     ticks = len(load)
     shift = min(late + 1, ticks)
-    newest, row, arriving, part = 0.0, 0, 0, 0
+    newest, arriving, part = 0.0, 0, 0
     at, of_newest = 0, 0
     high_missing, low_missing = 0, 0
     high_range, low_range = high_datapoints + extra, low_datapoints + extra
@@ -93,13 +93,16 @@ def prepare(  # type: ignore[no-untyped-def]
         high_points[tick] = NEVER if there == 0 else min(there, high_datapoints)
         there = low_range - low_missing
         low_points[tick] = NEVER if there == 0 else min(there, low_datapoints)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def tasks_needed(demand, factor, vcpu, needed):  # type: ignore[no-untyped-def]
+    """Whole tasks of `vcpu` each that serve `factor` times each minute's demand, 0 where it is unknown."""
     for minute in range(len(demand)):
         value = demand[minute]
-        tasks = min(np.floor(value / vcpu + ROUND_UP), MOST) if value == value else 0.0
-        under = min(np.floor(value * (1.0 + strain) / vcpu + ROUND_UP), MOST) if value == value else 0.0
-        for _ in range(parts):
-            needed[row], strained[row] = np.int16(tasks), np.int16(under)
-            row += 1
+        tasks = np.floor(value * factor / vcpu + ROUND_UP)
+        tasks = tasks if tasks < MOST else MOST
+        needed[minute] = np.int16(tasks if value == value else 0.0)
 
 
 @numba.njit(cache=True, nogil=True, inline="always")

@@ -30,7 +30,7 @@ class Shared:
 
     load: FloatArray
     new_points: NDArray[np.int16]
-    source: IntArray
+    source: NDArray[np.int32]
     high_points: NDArray[np.int16]
     low_points: NDArray[np.int16]
     needed: NDArray[np.int16]
@@ -91,13 +91,16 @@ class Shared:
         high_datapoints, low_datapoints = tracking.high_datapoints, tracking.low_datapoints
         rows = late + 1 + max(high_datapoints, low_datapoints) + EVALUATION_RANGE_EXTRA
         ticks = len(demand) * parts
-        load, source = np.empty(ticks), np.empty(ticks, np.int64)
-        new_points, high_points, low_points, needed, strained = np.empty((5, ticks), np.int16)
+        load, source = np.empty(ticks), np.empty(ticks, np.int32)
+        new_points, high_points, low_points = np.empty((3, ticks), np.int16)
+        known = np.ascontiguousarray(demand)
         prepare(
-            np.ascontiguousarray(demand), parts, late, rows, high_datapoints, low_datapoints,
-            EVALUATION_RANGE_EXTRA, policy.task_vcpu * utilisation, strain,
-            load, new_points, source, high_points, low_points, needed, strained,
+            known, parts, late, rows, high_datapoints, low_datapoints, EVALUATION_RANGE_EXTRA,
+            load, new_points, source, high_points, low_points,
         )  # fmt: skip
+        served_vcpu = policy.task_vcpu * utilisation
+        needed = _needed(known, 1.0, served_vcpu, parts)
+        strained = _needed(known, 1.0 + strain, served_vcpu, parts) if strain else needed
         shared = bool(policy.scheduled or policy.predictive)
         bounds = _bounds(policy, start, demand, history)
         return cls(
@@ -120,6 +123,14 @@ class Shared:
             ticks_per_minute=parts,
             bounds_are_shared=shared,
         )
+
+
+def _needed(demand: FloatArray, factor: float, vcpu: float, parts: int) -> NDArray[np.int16]:
+    from planner.scaling.kernels import tasks_needed
+
+    needed = np.empty(len(demand), np.int16)
+    tasks_needed(demand, factor, vcpu, needed)
+    return needed if parts == 1 else np.repeat(needed, parts)
 
 
 def _bounds(policy: Policy, start: datetime, demand: FloatArray, history: FloatArray | None) -> Bounds:
