@@ -184,9 +184,17 @@ def test_the_record_holds_cells_verbs_calls_decisions_and_people(shell: Kernel, 
     assert "hunter2" not in ready.records[-1].read_text()
 
 
-def test_tampering_ends_the_kernel_s_use(ready: Runbook) -> None:
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "import botocore.client\nbotocore.client.BaseClient._make_api_call = None",
+        "import deploy.kernel.operations\ndeploy.kernel.operations.is_read = lambda *_: True",
+        "import socket\nsocket.create_connection = lambda *_: 1 / 0",
+    ],
+)
+def test_tampering_ends_the_kernel_s_use(ready: Runbook, cell: str) -> None:
     with kernel() as started:
-        answer = started.run("import botocore.client\nbotocore.client.BaseClient._make_api_call = None")
+        answer = started.run(cell)
         after = started.run(ready.plan)
 
     assert answer.name == "GuardTampered"

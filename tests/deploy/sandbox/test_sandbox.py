@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
+
 import pytest
 
 from deploy.sandbox import Sandbox
@@ -33,6 +35,15 @@ def test_the_clock_moves_only_when_it_is_stepped() -> None:
         before = sandbox.now
         assert sandbox.now == before
         assert (sandbox.advance(90) - before).total_seconds() == 90
+
+
+def test_answers_carry_the_time_of_the_sandbox_s_own_clock() -> None:
+    """By its Date header a client knows AWS's present, so a pull needs no --as-of."""
+    with Sandbox() as sandbox:
+        sandbox.advance(3600)
+        headers = sandbox.client("ecs").list_clusters()["ResponseMetadata"]["HTTPHeaders"]
+
+        assert parsedate_to_datetime(headers["date"]) == sandbox.now.replace(microsecond=0)
 
 
 def test_two_runs_with_one_seed_give_the_same_identifiers() -> None:
