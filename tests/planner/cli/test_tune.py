@@ -59,7 +59,7 @@ def test_what_happens_after_as_of_changes_nothing(app: typer.Typer, tmp_path: Pa
     other = load.copy()
     other[8 * 1440 :] *= 40
     other[9 * 1440 : 9 * 1440 + 99] = np.nan
-    options = ["--task-vcpu", "0.5", "--slo", "0.999", "--as-of", "2026-01-13T00:00:00Z"]
+    options = ["--task-vcpu", "0.5", "--slo", "0.999", "--as-of", "2026-01-13T00:00:00Z", "--metrics", "60s"]
     found = [
         run(app, "tune", str(write(tmp_path / f"{n}.csv", x)), *options)[1] for n, x in enumerate((load, other))
     ]
@@ -104,3 +104,34 @@ def test_bad_options_are_bad_input(app: typer.Typer, tmp_path: Path, options: li
 
     assert isinstance(done.exception, terminal.BadInput)
     assert words in str(done.exception)
+
+
+def test_the_capacity_providers_target_and_a_page_come_on_request(app: typer.Typer, tmp_path: Path) -> None:
+    demand, page = write(tmp_path / "demand.csv", daily(3)), tmp_path / "page.html"
+    options = ("--metrics", "60s", "--tasks-per-instance", "4", "--html", str(page))
+    code, chosen = run(app, "tune", str(demand), "--task-vcpu", "1", "--slo", "0.99", *options)
+
+    assert code == 0
+    provider = chosen["policy"]["capacity_provider"]
+    assert provider["tasks_per_instance"] == 4
+    assert provider.get("target_capacity_percent", 100) == chosen["capacity"]["capacity_target_percent"]
+    assert page.read_text(encoding="utf-8").count('role="img"') == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--metrics", "5s"), "60s, 20s or either"),
+        (("--metrics", "60s", "--high-resolution"), "exclude each other"),
+        (("--tasks-per-instance", "0"), "from 1 to 10,000"),
+        (("--usd-per-task-hour", "-1"), "0 or more"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(
+    app: typer.Typer, tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    demand = write(tmp_path / "demand.csv", daily(3))
+    done = CliRunner().invoke(app, ["tune", str(demand), "--task-vcpu", "1", *options])
+
+    assert isinstance(done.exception, terminal.BadInput)
+    assert told in str(done.exception)
