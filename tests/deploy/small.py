@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deploy.apply import World
+from deploy.apply import World, move_of
 from deploy.approve import approve
 from deploy.diff import diff
 from deploy.emit import config_from_plan
 from deploy.keys import Approver
 from deploy.model import Approval, WorkingHours
 from deploy.normalise import normalise
-from deploy.observe import observe
+from deploy.observe import Observation, observe
+from deploy.steps import Move
 from planner.documents import ConfigDocument
 from planner.documents.config import ResourceType
 from tests.deploy.estate import EIGHT_HOURS, Person, plan_for
@@ -110,6 +111,10 @@ def approved(
         working_hours=hours,
     )
     return approval, (who.approver,)
+
+
+def move(config: ConfigDocument, observation: Observation) -> Move:
+    return move_of(config, observation)
 
 
 def visible(fake: FakeCloud) -> dict[str, Any]:
