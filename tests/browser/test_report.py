@@ -7,11 +7,25 @@ from typing import Any
 
 import pytest
 
+from planner.comparison import compare_plan
+from planner.documents import PlanDocument
+from planner.prices import load
+from planner.purchases import purchases
 from planner.report import render
 from tests.browser.opening import Opened, figure_sizes, launched, opened
-from tests.plans import plan, tables
+from tests.plans import plan_values, tables
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def whole_plan() -> PlanDocument:
+    """The plan with its split by service, so that every figure of the report has something to show."""
+    values = plan_values()
+    line = values["cost"]["plan"][0]
+    values["cost"]["by_service"] = [
+        {**line, "service": "web", "usd_per_hour": 0.3}, {**line, "service": "(idle)", "usd_per_hour": 0.1},
+    ]  # fmt: skip
+    return PlanDocument.model_validate(values)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +37,9 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def report(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(render(plan(), tables()), encoding="utf-8")
+    shown, book = whole_plan(), load()
+    page = render(shown, tables(), compare_plan(shown, book), purchases(shown, book))
+    path.write_text(page, encoding="utf-8")
     with opened(browser, path) as page:
         yield page
 
@@ -31,7 +47,9 @@ def report(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[O
 def test_every_figure_is_drawn_with_a_size_a_person_can_see(report: Opened) -> None:
     boxes = figure_sizes(report.page)
 
-    assert len(boxes) == report.page.locator("[role=img]").count() >= 8
+    assert (
+        len(boxes) == report.page.locator("[role=img]").count() >= 12
+    )  # nine of the plan, three of the comparison
     assert all(width > 300 and height > 150 for width, height in boxes)
 
 
@@ -61,3 +79,16 @@ def test_every_table_cell_of_a_row_has_a_heading(report: Opened) -> None:
     bare = report.page.evaluate("document.querySelectorAll('table:not(:has(th))').length")
 
     assert bare == 0
+
+
+def test_what_is_folded_away_is_printed(report: Opened) -> None:
+    report.page.emulate_media(media="print")
+
+    hidden = report.page.eval_on_selector_all(
+        "details",
+        "all => all.filter(d => d.getBoundingClientRect().bottom"
+        " < d.lastElementChild.getBoundingClientRect().bottom).map(d => d.querySelector('summary').innerText)",
+    )
+
+    report.page.emulate_media(media="screen")
+    assert hidden == []
