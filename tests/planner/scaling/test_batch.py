@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from planner.scaling import replay_batch, simulate, task_counts
+from planner.scaling.blocks import reciprocal_of
 from planner.scaling.lanes import unlaned
 from planner.scaling.policies import (
     CPU,
@@ -253,3 +254,44 @@ def test_what_lanes_cannot_express_is_replayed_by_the_reference_and_said() -> No
 )
 def test_every_reason_is_named(policy: Policy, reason: str) -> None:
     assert reason in str(unlaned(policy))
+
+
+def test_a_ceiling_lowers_the_maximum_as_a_schedule_does() -> None:
+    load = np.r_[np.full(60, 1.0), np.full(120, 9.0)]
+    ceiling = np.r_[np.full(60, 50), np.full(60, 6), np.full(60, 50)]
+    batch = replay_batch(load, START, [tracked()], utilisation=UTILISATION, ceiling=ceiling)
+    actions = (
+        ScheduledScaling("at(2026-03-27T01:00:00)", max=6),
+        ScheduledScaling("at(2026-03-27T02:00:00)", max=50),
+    )
+    outcome = simulate(load, START, tracked(scheduled=actions))
+
+    assert batch.task_hours[0] == outcome.task_hours
+    assert batch.violating_minutes[0] == outcome.violating_minutes
+
+
+def test_two_threads_count_as_one() -> None:
+    load = np.abs(np.sin(np.arange(3_000) / 200)) * 20
+    policies = [tracked(target_tracking=(TargetTracking(20 + i / 3),)) for i in range(150)]
+    one = replay_batch(load, START, policies, utilisation=UTILISATION)
+    two = replay_batch(load, START, policies, utilisation=UTILISATION, workers=2)
+
+    assert (one.task_ticks_by_day == two.task_ticks_by_day).all()
+    assert (one.violations_by_day == two.violations_by_day).all()
+
+
+@pytest.mark.parametrize("room", [1, 2, 3, 5, 7, 16, 513, 999, 1_000])
+def test_a_reciprocal_divides_every_count_exactly(room: int) -> None:
+    factor, shift = reciprocal_of(room)
+    counts = np.arange(30_000)
+    products = 2 * (counts + room - 1) * int(factor.view(np.uint16))
+
+    assert ((products >> 16) >> shift == -(-counts // room)).all()
+
+
+def test_sums_of_many_tasks_do_not_overflow() -> None:
+    load = np.full(3_000, 2_000.0)  # 4,000 tasks at 50 %: sixteen ticks fill an unsigned 16-bit sum
+    policy = tracked(max=5_000, initial=4_000)
+    batch = replay_batch(load, START, [policy], utilisation=UTILISATION)
+
+    assert batch.task_hours[0] == simulate(load, START, policy).task_hours
