@@ -12,6 +12,7 @@ from planner.packing.dive import dive
 from planner.packing.generate import Generated
 from planner.packing.greedy import Fleet, fleet_cost, greedy_fleet
 from planner.packing.repack import improve
+from planner.packing.small import solve_small
 
 _ATTEMPTS: Final = ((0.2, 2), (0.1, 6), (0.03, 20), (0.0, 40))
 """Dives from quick to thorough: the share rounded up a step, and rounds of new patterns a step."""
@@ -64,5 +65,9 @@ def pack_zone(
         if key < best_key:
             best, best_key = ZoneFleet(fleet, left), key
         if best.missing == 0 and best_key[1] <= goal * (1.0 + 1e-12):
-            break
+            return best
+    if not deadline.passed():
+        small = solve_small(shapes, demand, stock)
+        if small is not None and (0, fleet_cost(small.fleet, shapes)) < best_key:
+            return ZoneFleet(small.fleet, np.zeros_like(demand))
     return best

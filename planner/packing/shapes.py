@@ -99,6 +99,11 @@ def unit_counts(problem: PackingProblem, left_out: Any) -> tuple[list[int], list
     ]
 
 
+def uncapped(shapes: Shapes) -> Shapes:
+    """The same shapes and types with the limits of the problem itself."""
+    return shapes.with_limits(np.array([v.limit for v in shapes.offers], np.int64))
+
+
 def priced_otherwise(shapes: Shapes, prices: Any) -> Shapes:
     """The same shapes and types at other (exact) prices."""
     return replace(shapes, exact_prices=tuple(prices), prices=np.array([float(p) for p in prices], np.float64))

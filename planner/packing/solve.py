@@ -8,8 +8,6 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, Final
 
-import numpy as np
-
 from planner.model import InstanceType, Resources, TaskType
 from planner.packing.assemble import assemble, left_over
 from planner.packing.bound import dual_bound, floor_to_float, rounded_up
@@ -20,7 +18,8 @@ from planner.packing.greedy import Fleet
 from planner.packing.moves import moves_to
 from planner.packing.problem import PackedInstances, Packing, PackingProblem, Unplaced, price_of
 from planner.packing.room import allowed_types, unplaceable
-from planner.packing.shapes import Shapes, build_shapes, unit_counts
+from planner.packing.shapes import Shapes, build_shapes, uncapped, unit_counts
+from planner.packing.small import solve_small
 from planner.packing.spares import add_spares, spare_floor
 from planner.packing.spot import SpotPools
 from planner.packing.type_choice import choose_types
@@ -110,6 +109,9 @@ class _Task:
             proved = max(proved, chosen.bound)
         elif pools is None:
             proved = state.bound
+        if self.gap_goal == 0.0 and not self.deadline.passed():
+            small = solve_small(uncapped(self.shapes), self.total, uncapped(self.shapes).limits)
+            proved = max(proved, small.bound) if small else proved
         tick()
         fleets = self._fleets(state, proved, first, pools, tick)
         if self.problem.spare_instances:
@@ -192,8 +194,7 @@ class _Task:
         if (placed == self.total).all():
             whole = rounded_up(rounded_up(proved, self.shapes) * self._zone_factor(), self.shapes)
             return whole + spares
-        shapes = state.pricing.shapes
-        shapes = shapes.with_limits(np.array([v.limit for v in shapes.offers], np.int64))
+        shapes = uncapped(state.pricing.shapes)
         some = dual_bound(state.duals, state.worth_at_most.tolist(), placed, shapes, state.pricing.scale)
         return rounded_up(some, self.shapes) + spares
 

@@ -57,7 +57,7 @@ class ZoneSearch:
             if key not in solved:
                 solved[key] = pack_zone(
                     self.state, demand, share, self.goal, whole.share(1.0 / zones_left), self.seed,
-                    known=first[zone] if first else None,
+                    known=first[zone] if first and _within(first[zone], share) else None,
                 ).fleet  # fmt: skip
             for (t, _), count in solved[key].items():
                 if stock[t] < UNLIMITED:
@@ -65,6 +65,13 @@ class ZoneSearch:
             fleets.append(dict(solved[key]))
             tick()
         return fleets
+
+
+def _within(fleet: Fleet, limits: Any) -> bool:
+    bought = np.zeros(len(limits), np.int64)
+    for (t, _), count in fleet.items():
+        bought[t] += count
+    return bool((bought <= limits).all())
 
 
 def _kept_by_zone(shapes: Shapes, zones: int) -> Any:

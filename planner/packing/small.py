@@ -1,0 +1,167 @@
+"""Small problems solved outright: every full filling of every type, and an integer program over them (HiGHS).
+
+Where few tasks fit on an instance, or there are few tasks, the fillings can be counted. The linear program over
+them is then exact, and what branch and bound proves about whole numbers is a bound too.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+import numba
+import numpy as np
+
+from planner.packing.bound import rounded_up
+from planner.packing.greedy import Fleet
+from planner.packing.master import quiet_highs
+from planner.packing.residual import Residual
+from planner.packing.shapes import Shapes
+from planner.packing.variants import UNLIMITED
+
+_MOST_FILLINGS: Final = 6_000
+_MOST_SHAPES: Final = 60
+_NODES: Final = 2_000
+_MARGIN: Final = 1e-6
+
+
+@dataclass(frozen=True)
+class SmallAnswer:
+    fleet: Fleet
+    bound: Fraction
+    """USD per hour; holds for every fleet."""
+
+
+@numba.njit(cache=True)
+def full_fillings(needs, upper, ports, fits, room, most, out):  # type: ignore[no-untyped-def]
+    """Rows of `out`: every filling of one type to which no task can be added; -1 where there are more than
+    `most`."""
+    n, resources = needs.shape
+    count = np.zeros(n, np.int64)
+    rest = room.copy()
+    taken = np.zeros(ports.shape[1], np.int64)
+    rows = 0
+    steps = 0
+    k = 0
+    going_down = True
+    while True:
+        steps += 1
+        if steps > 200 * most:
+            return -1
+        if going_down and k < n:
+            m = upper[k] if fits[k] else 0
+            for r in range(resources):
+                if needs[k, r] > 0:
+                    m = min(m, rest[r] // needs[k, r])
+            for q in range(taken.shape[0]):
+                if taken[q] & ports[k, q]:
+                    m = 0
+            count[k] = m
+            for r in range(resources):
+                rest[r] -= m * needs[k, r]
+            if m > 0:
+                for q in range(taken.shape[0]):
+                    taken[q] |= ports[k, q]
+            k += 1
+            continue
+        if going_down:
+            full = True
+            for i in range(n):
+                if not fits[i] or count[i] >= upper[i]:
+                    continue
+                more = True
+                for r in range(resources):
+                    if needs[i, r] > rest[r]:
+                        more = False
+                for q in range(taken.shape[0]):
+                    if taken[q] & ports[i, q]:
+                        more = False
+                if more:
+                    full = False
+                    break
+            if full:
+                if rows >= most:
+                    return -1
+                out[rows] = count
+                rows += 1
+            going_down = False
+        k -= 1
+        while k >= 0 and count[k] == 0:
+            k -= 1
+        if k < 0:
+            return rows
+        count[k] -= 1
+        for r in range(resources):
+            rest[r] += needs[k, r]
+        if count[k] == 0:
+            for q in range(taken.shape[0]):
+                taken[q] &= ~ports[k, q]
+        k += 1
+        going_down = True
+
+
+def solve_small(shapes: Shapes, demand: Any, limits: Any) -> SmallAnswer | None:
+    """The cheapest fleet and its bound; None where the problem is not small, or gave no answer."""
+    if shapes.count > _MOST_SHAPES:
+        return None
+    columns = _all_fillings(shapes, demand)
+    if columns is None:
+        return None
+    kinds, fillings = columns
+    solver, infinity = quiet_highs()
+    scale = float(shapes.prices.max())
+    for t in kinds.tolist():
+        solver.addVar(0.0, infinity if limits[t] >= UNLIMITED else float(limits[t]))
+        solver.changeColCost(solver.getNumCol() - 1, float(shapes.prices[t]) / scale)
+    for i in range(shapes.count):
+        used = np.flatnonzero(fillings[:, i]).astype(np.int32)
+        solver.addRow(float(demand[i]), infinity, len(used), used, fillings[used, i].astype(np.float64))
+    for t in np.flatnonzero(limits < UNLIMITED).tolist():
+        used = np.flatnonzero(kinds == t).astype(np.int32)
+        solver.addRow(-infinity, float(limits[t]), len(used), used, np.ones(len(used)))
+    _run_whole(solver, len(kinds))
+    bound = float(solver.getInfo().mip_dual_bound) * scale
+    values = np.array(solver.getSolution().col_value)
+    if not math.isfinite(bound) or values.shape[0] != len(kinds):
+        return None
+    rest = Residual(shapes, demand, limits)
+    for k in np.argsort(-values, kind="stable").tolist():
+        for _ in range(round(values[k])):
+            filling = tuple((int(i), int(fillings[k, i])) for i in np.flatnonzero(fillings[k]))
+            cut = rest.cut(filling)
+            if cut and rest.stock[kinds[k]] > 0:
+                rest.buy(int(kinds[k]), cut, 1)
+    if rest.left.any():
+        return None
+    exact = max(Fraction(0), Fraction(bound * (1.0 - _MARGIN)))
+    return SmallAnswer(rest.fleet, rounded_up(exact, shapes))
+
+
+def _all_fillings(shapes: Shapes, demand: Any) -> tuple[Any, Any] | None:
+    upper = np.minimum(demand, shapes.most)
+    kinds: list[int] = []
+    found: list[Any] = []
+    left = _MOST_FILLINGS
+    for t in range(len(shapes.offers)):
+        out = np.zeros((left, shapes.count), np.int64)
+        rows = full_fillings(shapes.needs, upper, shapes.ports, shapes.fits[:, t], shapes.rooms[t], left, out)
+        if rows < 0 or rows >= left:
+            return None
+        kinds += [t] * rows
+        found.append(out[:rows])
+        left -= rows
+    return np.array(kinds, np.int64), np.concatenate(found)
+
+
+def _run_whole(solver: Any, columns: int) -> None:
+    import highspy
+
+    for k in range(columns):
+        solver.changeColIntegrality(k, highspy.HighsVarType.kInteger)
+    solver.setOptionValue("mip_max_nodes", _NODES)
+    solver.setOptionValue("mip_rel_gap", 0.0)
+    solver.setOptionValue("mip_abs_gap", 1e-7)
+    solver.setOptionValue("random_seed", 0)
+    solver.run()
