@@ -88,11 +88,11 @@ def _evidence(approvers: Any) -> Any:
     import deploy.verbs
     import deploy.verify
     from deploy.authorise import current_step
-    from deploy.kernel.held import hold, library_points
+    from deploy.kernel.held import hold_many, library_points
     from deploy.kernel.permits import announced, open_run, step_refusal
 
     assert deploy.apply
-    changed = hold([p for p in library_points(JUDGES) if p.label not in SHELLS_OWN])
+    changed = hold_many([p for p in library_points(JUDGES) if p.label not in SHELLS_OWN])
 
     def require_whole() -> None:
         altered = changed()
