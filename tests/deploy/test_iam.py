@@ -13,6 +13,7 @@ import pytest
 from deploy import iam
 from deploy.drift import drift
 from deploy.emit import config_from_plan
+from deploy.refresh import refresh
 from deploy.rollback import rollback
 from deploy.sandbox import Sandbox
 from deploy.verbs import check_bundle
@@ -20,6 +21,7 @@ from deploy.verify import verify
 from tests.conftest import ROOT
 from tests.deploy import estate
 from tests.deploy.test_on_sandbox import run
+from tests.deploy.test_routing import plan as routing_plan
 
 
 def recorded(sandbox: Sandbox) -> set[str]:
@@ -81,3 +83,24 @@ def test_no_policy_grants_a_wildcard_action() -> None:
     for policy in (iam.planning_policy(), iam.deploying_policy()):
         for statement in policy["Statement"]:
             assert not [action for action in statement["Action"] if "*" in action]
+
+
+@pytest.mark.slow
+def test_routing_and_replacement_make_no_call_that_the_policy_lacks(tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        estate.build(sandbox, ("web",))
+        estate.add_balancer(sandbox)
+        world = estate.world_of(sandbox, tmp_path)
+        sandbox.forget_calls()
+        routed = run(config_from_plan(routing_plan(sandbox)), world, estate.person(tmp_path), tmp_path / "routed")
+        assert routed.succeeded, routed.failure
+        assert rollback(Path(routed.journal), world).succeeded
+        image = refresh(estate.cloud_of(sandbox), "old", "Ops", sandbox.now, "ami-0123456789abcdef0")
+        replaced = run(image, world, estate.person(tmp_path, "Second Person"), tmp_path / "replaced")
+        assert replaced.succeeded, replaced.failure
+        made = recorded(sandbox)
+
+    listed = {*iam.DEPLOYING_READS, *iam.DEPLOYING_WRITES, *iam.WHEN_USED}
+    assert made <= listed
+    named = {call for call in iam.WHEN_USED if call.startswith("elbv2:") or "TerminateInstance" in call}
+    assert named <= made

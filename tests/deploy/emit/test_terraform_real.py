@@ -11,6 +11,7 @@ from deploy.emit import config_from_plan, contract_values, main_tf
 from deploy.emit.fields import KINDS
 from deploy.emit.terraform import contract_variables
 from deploy.sandbox import Sandbox
+from planner.documents import PlanDocument
 from tests.deploy import estate
 from tests.deploy.emit.terraform_cli import provider_block, terraform_in
 
@@ -86,3 +87,12 @@ def test_the_contract_module_takes_its_values(tmp_path: Path) -> None:
     planned = terraform.json("saved.plan")["planned_values"]["outputs"]
     assert planned["services"]["value"]["web"]["cpu"] == 512
     assert planned["fleet"]["value"]["new"]["max_size"] == 30
+
+
+@pytest.mark.parametrize("plan", [estate.routed_plan(), estate.in_place()], ids=["routed", "replaced"])
+def test_routing_and_replacement_are_valid_for_the_provider(plan: PlanDocument, tmp_path: Path) -> None:
+    terraform = terraform_in(tmp_path)
+    (tmp_path / "main.tf.json").write_text(json.dumps(main_tf(config_from_plan(plan))))
+    terraform("init", "-input=false")
+
+    assert "valid" in terraform("validate")
