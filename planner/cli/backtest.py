@@ -20,7 +20,9 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    series: Annotated[list[Path], typer.Argument(help="CSV files with the columns timestamp,value.")],
+    series: Annotated[
+        list[Path], typer.Argument(help="CSV files with the columns timestamp,value, or series,timestamp,value.")
+    ],
     horizon: Annotated[str, typer.Option(help="How far each forecast looks, e.g. 24h.")] = "24h",
     step: Annotated[str, typer.Option(help="Length of a step, e.g. 15min.")] = "15min",
     every: Annotated[str, typer.Option(help="Time between two forecasts, e.g. 24h or 1h.")] = "24h",
@@ -46,12 +48,13 @@ def run(
 
 def _read(paths: list[Path]) -> dict[str, pd.Series]:
     from planner.demand.notices import UnusableSeries
-    from planner.demand.reading import read_series
+    from planner.demand.reading import read_many
 
     loaded: dict[str, pd.Series] = {}
     for path in paths:
         try:
-            loaded[path.name if path.name not in loaded else str(path)] = read_series(path).series
+            for name, one in read_many(path).items():
+                loaded[name if name not in loaded else f"{path}: {name}"] = one.series
         except UnusableSeries as reason:
             raise terminal.Refusal(f"No back-test of {path.name}: {reason}.") from None
         except ValueError as problem:

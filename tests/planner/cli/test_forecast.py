@@ -186,6 +186,16 @@ def test_a_back_test_scores_what_followed(tmp_path: Path) -> None:
     assert score["usd"] == pytest.approx(score["capacity_hours"] * 0.04)
 
 
+def test_many_series_in_one_file_are_scored_each_and_pooled(tmp_path: Path) -> None:
+    rows = [f"{name},{row}{extra}" for row in ROWS for name, extra in (("web", ""), ("api", "5"))]
+    path = write(tmp_path, rows, "series,timestamp,value")
+
+    document = run("backtest", path, "--step", "1h", "--origins", "2")
+
+    assert [one["name"] for one in document["series"]] == ["api", "web"]  # type: ignore[attr-defined]
+    assert document["pooled"]["steps"] == 2 * 2 * 24  # type: ignore[index]
+
+
 def test_a_series_too_short_to_back_test_is_refused(tmp_path: Path) -> None:
     error = error_of("backtest", write(tmp_path, ROWS[:48]))
 
