@@ -84,6 +84,7 @@ def test_the_report_notebook_s_parameters_are_the_settings_and_the_request() -> 
 
     assert named == set(Settings.model_fields) | {
         "cluster", "region", "profile", "endpoint_url", "since", "as_of", "store", "out", "prices",
+        "bill_tag",
     }  # fmt: skip
 
 

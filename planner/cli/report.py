@@ -27,19 +27,26 @@ def register(app: typer.Typer) -> None:
         ),
         store: Annotated[Path | None, typer.Option(help="Metric store to keep; default: OUT/store")] = None,
         prices: PricesFolder = None,
+        bill_tag: Annotated[
+            str | None,
+            typer.Option(help="KEY=VALUE: today beside the bill of what carries this tag (0.01 USD a request)"),
+        ] = None,
         endpoint_url: Annotated[str | None, typer.Option(help="Another AWS endpoint, e.g. the sandbox's")] = None,
         notebook: Annotated[Path | None, typer.Option(help="Report notebook to run instead of the own")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print paths and figures as JSON")] = False,
     ) -> None:
         """Plan a cluster and write report.html, plan.json and the executed notebook into a new run folder."""
+        from planner.aws.bill import parse_tag
         from planner.report.run import ReportRequest, run_report
 
+        if bill_tag is not None:
+            parse_tag(bill_tag)
         open_book(prices)  # a broken folder is told before minutes of metrics are pulled
         made = run_report(
             ReportRequest(
                 cluster=cluster, region=region, profile=profile, since=since, as_of=as_of, out=out,
                 store=store or out / "store", endpoint_url=endpoint_url, params=params, notebook=notebook,
-                prices=prices,
+                prices=prices, bill_tag=bill_tag,
             )
         )  # fmt: skip
         if as_json:

@@ -1,6 +1,7 @@
 """What a plan costs: lines of money by item, service and capacity provider, and their exports."""
 
 from planner.cost.balancing import LcuLoad, alb_lines, lcus
+from planner.cost.bill import Bill, Reconciliation
 from planner.cost.compute import (
     Placement,
     fargate_lines,
@@ -29,6 +30,7 @@ from planner.cost.period import HourCost, Period, Reconciled, period_of, reckone
 
 __all__ = [
     "IDLE",
+    "Bill",
     "CostLine",
     "Currency",
     "HourCost",
@@ -38,6 +40,7 @@ __all__ = [
     "Period",
     "Placement",
     "Reconciled",
+    "Reconciliation",
     "alb_lines",
     "by_kind",
     "by_provider",

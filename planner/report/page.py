@@ -13,6 +13,7 @@ from planner import figures
 from planner.decide import Option, frontier
 from planner.documents import PlanDocument, digest
 from planner.frames import PlanTables
+from planner.model import Rejection
 from planner.plan_cost import lines_by_service, plan_lines
 from planner.units import UsdPerHour, gib, usd_per_month, vcpu
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from planner.alternatives import Comparison
+    from planner.cost import Reconciliation
     from planner.purchases import Purchases
 
 TEMPLATE_FOLDER = Path(__file__).resolve().parent
@@ -30,6 +32,7 @@ def render(
     tables: PlanTables,
     comparison: Comparison | None = None,
     buying: Purchases | None = None,
+    billed: Reconciliation | Rejection | None = None,
 ) -> str:
     """The page as one HTML text that needs no network. Same plan, tables and advice, same bytes."""
     from planner.report.alternatives import section
@@ -44,6 +47,8 @@ def render(
         cleaned=tables.cleaned.to_dict("records"),
         comparison=section(comparison) if comparison else None,
         buying=sentences(buying) if buying else [],
+        billed=billed,
+        unreadable_bill=isinstance(billed, Rejection),
     )
 
 

@@ -31,6 +31,8 @@ class ReportRequest:
     notebook: Path | None = None
     prices: Path | None = None
     """Folder of `planner prices refresh`; None: the embedded prices."""
+    bill_tag: str | None = None
+    """Cost allocation tag whose bill is read from Cost Explorer; None: none is read."""
 
 
 def run_report(request: ReportRequest) -> dict[str, Any]:
@@ -86,6 +88,7 @@ def _execute(notebook: Path, folder: Path, request: ReportRequest, settings: Set
         "since": request.since,
         "as_of": request.as_of or "",
         "store": str(request.store.resolve()),
+        "bill_tag": request.bill_tag or "",
         "prices": str(request.prices.resolve()) if request.prices else "",
         "out": str(folder.resolve()),
         **settings.model_dump(mode="json"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,24 +89,18 @@ def bill(
     as_json: AsJson = False,
 ) -> None:
     """Today's cost as the plan reckons it beside the bill in Cost Explorer (0.01 USD a request)."""
-    from planner.aws.bill import COST_EXPLORER_REGION, read_bill
+    from planner.aws.bill import COST_EXPLORER_REGION, parse_tag, reconcile_plan
     from planner.aws.clients import connect
-    from planner.cost import reckoned_bill, reconcile
     from planner.prices.offers import OddAnswer
-    from planner.units import HOURS_PER_DAY
 
     read = read_plan(document)
-    if tag is not None and not all(tag.partition("=")):
-        raise terminal.BadInput(f"{tag} is not KEY=VALUE, e.g. --tag cluster=prod.")
-    pair = (tag.partition("=")[0], tag.partition("=")[2]) if tag else None
-    end = datetime.now(UTC).date()
+    pair = parse_tag(tag) if tag is not None else None
     clients = connect(region=COST_EXPLORER_REGION, profile=profile, endpoint_url=endpoint_url)
     try:
-        billed = read_bill(clients.get("ce"), end - timedelta(days=days), end, read.scope.region, pair)
+        found = reconcile_plan(clients.get("ce"), read, datetime.now(UTC).date(), days, pair)
     except OddAnswer as error:
         raise terminal.Refusal(f"{error}: the bill was not read.") from None
-    reckoned = reckoned_bill(_lines(read, "today"), days * HOURS_PER_DAY)
-    rows = reconcile(billed.usd_by_service, reckoned)
+    billed, rows = found.bill, found.rows
     record = {
         "from": billed.start, "until": billed.end, "estimated": billed.estimated,
         "services": [

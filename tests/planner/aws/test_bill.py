@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from datetime import date
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from planner.aws.bill import read_bill
+from planner.aws import bill
+from planner.aws.bill import bill_beside, parse_tag, read_bill, reconcile_plan
 from planner.cost import CostLine, Kind, reckoned_bill, reconcile
+from planner.model import Rejection
 from planner.prices.offers import OddAnswer
+from planner.terminal import BadInput
 from planner.units import UsdPerHour
+from tests.plans import plan
 
 START, END = date(2026, 10, 1), date(2026, 10, 3)
 
@@ -44,10 +50,10 @@ def test_days_and_pages_are_added_by_service() -> None:
     ec2, elb = "Amazon Elastic Compute Cloud - Compute", "Amazon Elastic Load Balancing"
     client = CostExplorer([day((ec2, "26.64"), (elb, "1.10"))], [day((ec2, "26.64"), estimated=True)])
 
-    bill = read_bill(client, START, END)
+    found = read_bill(client, START, END)
 
-    assert bill.usd_by_service == {ec2: pytest.approx(53.28), elb: pytest.approx(1.10)}
-    assert bill.estimated
+    assert found.usd_by_service == {ec2: pytest.approx(53.28), elb: pytest.approx(1.10)}
+    assert found.estimated
     assert len(client.requests) == 2
 
 
@@ -91,3 +97,41 @@ def test_the_reckoning_is_held_against_the_bill_by_its_service_names() -> None:
         "Tax": -3.00,
         "Amazon Elastic Load Balancing": 1.92,
     }
+
+
+def test_a_plan_s_today_is_held_against_whole_days_of_the_bill() -> None:
+    client = CostExplorer(
+        [day(("Amazon Elastic Compute Cloud - Compute", "700.00"), ("AmazonCloudWatch", "5.00"))]
+    )
+
+    found = reconcile_plan(client, plan(), date(2026, 10, 31), 30, ("cluster", "demo"))
+
+    # 1.00 USD/h x 720 h = 720.00 reckoned; CloudWatch is on the bill only
+    assert [(row.name, row.difference_usd) for row in found.rows] == [
+        ("Amazon Elastic Compute Cloud - Compute", pytest.approx(20.0)),
+        ("AmazonCloudWatch", pytest.approx(-5.0)),
+    ]
+    assert client.requests[0]["TimePeriod"] == {"Start": "2026-10-01", "End": "2026-10-31"}
+
+
+def test_a_report_without_a_tag_reads_no_bill() -> None:
+    assert bill_beside(plan(), "", END, 30, profile=None, endpoint_url=None) is None
+
+
+def test_a_bill_that_may_not_be_read_is_a_reason_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Denied:
+        def get_cost_and_usage(self, **_request: Any) -> dict[str, Any]:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "GetCostAndUsage")
+
+    monkeypatch.setattr(bill, "connect", lambda **_options: SimpleNamespace(get=lambda _service: Denied()))
+
+    found = bill_beside(plan(), "cluster=demo", END, 30, profile=None, endpoint_url=None)
+
+    assert isinstance(found, Rejection)
+    assert found.what == "the bill"
+    assert found.reason
+
+
+def test_a_tag_that_is_none_is_refused() -> None:
+    with pytest.raises(BadInput, match="cluster is not KEY=VALUE"):
+        parse_tag("cluster")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 import pytest
 
 from planner.alternatives import Comparison
 from planner.comparison import compare_plan
+from planner.cost import Bill, Reconciled, Reconciliation
 from planner.documents.plan import BackTest
+from planner.model import Rejection
 from planner.prices import load
 from planner.purchases import purchases
 from planner.report import render, render_comparison
 from planner.report.page import changes, cost_week_rows, summary
+from planner.units import Usd
 from tests.plans import plan, tables
 
 HOSTILE = "</script><img src=x onerror=alert(1)>${jndi}\"'<b>"
@@ -140,6 +144,19 @@ def test_how_to_buy_it_is_told_only_when_asked(page: str) -> None:
 
     assert "1-year standard reservations, No Upfront" in told
     assert "Spot: " in told
+
+
+def test_today_stands_beside_the_bill_where_it_was_read() -> None:
+    billed = Bill(date(2026, 10, 1), date(2026, 10, 31), {"EC2 <b>": 700.0}, estimated=True)
+    rows = (Reconciled("EC2 <b>", Usd(700.0), Usd(720.0)),)
+
+    told = render(plan(), tables(), billed=Reconciliation(billed, rows))
+    refused = render(plan(), tables(), billed=Rejection("the bill", "ce:GetCostAndUsage is not allowed"))
+
+    assert "2026-10-01 to 2026-10-31, not closed yet" in told
+    assert "+20.00" in told
+    assert "EC2 &lt;b&gt;" in told
+    assert "is not held against the bill: ce:GetCostAndUsage is not allowed." in refused
 
 
 def test_closed_parts_of_the_page_are_printed(page: str) -> None:
