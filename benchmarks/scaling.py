@@ -259,15 +259,15 @@ def speed_table(repeats: int = 7) -> list[str]:
     rng = np.random.default_rng(0)
     load = 20 + 15 * np.sin(np.arange(minutes) / DAY * 2 * np.pi) + rng.normal(0, 1, minutes)
     load = np.maximum(load, 0)
-    one = [Policy(1, 2, 500, target_tracking=(TargetTracking(30 + i * 50 / 64),)) for i in range(64)]
+    one = [Policy(1, 2, 500, target_tracking=(TargetTracking(30 + i * 50 / 128),)) for i in range(128)]
     two = [on_instances(policy) for policy in one]
     hundred = [Policy(1, 2, 500, target_tracking=(TargetTracking(30 + i / 2),)) for i in range(100)]
     reference = min(cpu_seconds(lambda: simulate(load[:7200], MONDAY, one[0])) for _ in range(3)) / 7200
     rows = ["| replay | service-minutes/s/core | times the reference |", "|---|---:|---:|"]
     rows.append(f"| scalar reference, plain Python | {1 / reference:.2e} | 1 |")
     for name, policies in (
-        ("one layer, 64 policies x 1 year", one),
-        ("both layers, 64 policies x 1 year", two),
+        ("one layer, 128 policies x 1 year", one),
+        ("both layers, 128 policies x 1 year", two),
         ("one layer, 100 policies x 1 year", hundred),
     ):
         replay_batch(load[:DAY], MONDAY, policies, utilisation=UTILISATION)

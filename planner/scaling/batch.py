@@ -1,6 +1,6 @@
 """Many policies on one demand series at once; every count equals the scalar reference's.
 
-Policies are sorted into blocks of 64 lanes that share everything but targets, cooldowns and constant
+Policies are sorted into blocks of 128 lanes that share everything but targets, cooldowns and constant
 bounds; what they share is prepared once. A policy that the lanes cannot express is replayed by the
 reference, and the result says so.
 """
@@ -171,7 +171,7 @@ def replay_batch(
 
     `floor` and `ceiling` (tasks, shape (minutes,)) raise every policy's minimum and lower its maximum minute
     by minute, as scheduled actions would; only policies without schedules of their own take them. `strain`
-    is the share by which demand is raised to count the minutes that only just do not violate. Blocks of 64
+    is the share by which demand is raised to count the minutes that only just do not violate. Blocks of 128
     policies run on `workers` threads.
     """
     prepared = prepare_batch(

@@ -23,16 +23,16 @@ from planner.units import DAYS_PER_WEEK, MINUTES_PER_DAY, SECONDS_PER_MINUTE
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-TARGETS: Final = (24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, 68, 72, 76, 80, 90)
+TARGETS: Final = (*range(24, 82, 2), 84, 88, 92)
 IN_COOLDOWNS: Final = (60, 300, 600, 900)
-"""Together 64 candidates, one block of lanes."""
+"""Together 128 candidates, one block of lanes."""
 MARGINS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2.0, 2.4)
 RISES: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 QUANTILES: Final = (0.95, 0.99)
 STRAIN: Final = 0.08
 """Share by which demand is raised to count near misses; docs/decisions/0042 has the table."""
 OUT_COOLDOWNS: Final = (60, 180, 300)
-NEAR_TARGETS: Final = (-2, 0, 2, 4)
+NEAR_TARGETS: Final = (-1, 0, 1, 2)
 HEADROOMS: Final = (1.25, 2.0)
 """Ceilings over the most tasks the same time ever needed."""
 MOST_TASKS: Final = 5_000

@@ -196,10 +196,10 @@ def test_lanes_to_spare_hold_tasks_where_a_call_starts_from_a_count_not_measured
 
 def test_more_policies_than_lanes_fill_several_blocks() -> None:
     load = np.abs(np.sin(np.arange(3_000) / 200)) * 20
-    policies = [tracked(target_tracking=(TargetTracking(20 + i),)) for i in range(70)]
+    policies = [tracked(target_tracking=(TargetTracking(20 + i / 2),)) for i in range(140)]
     batch = replay_batch(load, START, policies, utilisation=UTILISATION)
 
-    for i in (0, 63, 64, 69):
+    for i in (0, 127, 128, 139):
         assert batch.task_hours[i] == simulate(load, START, policies[i]).task_hours
 
 
