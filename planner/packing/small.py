@@ -21,9 +21,9 @@ from planner.packing.residual import Residual
 from planner.packing.shapes import Shapes
 from planner.packing.variants import UNLIMITED
 
-_MOST_FILLINGS: Final = 6_000
-_MOST_SHAPES: Final = 60
-_NODES: Final = 2_000
+_MOST_FILLINGS: Final = 1_500
+_MOST_SHAPES: Final = 40
+_NODES: Final = 150
 _MARGIN: Final = 1e-6
 
 
@@ -102,8 +102,9 @@ def full_fillings(needs, upper, ports, fits, room, most, out):  # type: ignore[n
         going_down = True
 
 
-def solve_small(shapes: Shapes, demand: Any, limits: Any) -> SmallAnswer | None:
-    """The cheapest fleet and its bound; None where the problem is not small, or gave no answer."""
+def solve_small(shapes: Shapes, demand: Any, limits: Any, seconds: float) -> SmallAnswer | None:
+    """The cheapest fleet found and a bound; None where the problem is not small, or gave no answer within
+    `seconds` (infinity: within a number of nodes, which is counted in any case)."""
     if shapes.count > _MOST_SHAPES:
         return None
     columns = _all_fillings(shapes, demand)
@@ -121,6 +122,8 @@ def solve_small(shapes: Shapes, demand: Any, limits: Any) -> SmallAnswer | None:
     for t in np.flatnonzero(limits < UNLIMITED).tolist():
         used = np.flatnonzero(kinds == t).astype(np.int32)
         solver.addRow(-infinity, float(limits[t]), len(used), used, np.ones(len(used)))
+    if math.isfinite(seconds):
+        solver.setOptionValue("time_limit", max(0.05, seconds))
     _run_whole(solver, len(kinds))
     bound = float(solver.getInfo().mip_dual_bound) * scale
     values = np.array(solver.getSolution().col_value)

@@ -110,7 +110,8 @@ class _Task:
         elif pools is None:
             proved = state.bound
         if self.gap_goal == 0.0 and not self.deadline.passed():
-            small = solve_small(uncapped(self.shapes), self.total, uncapped(self.shapes).limits)
+            whole = uncapped(self.shapes)
+            small = solve_small(whole, self.total, whole.limits, self.deadline.left() / 4)
             proved = max(proved, small.bound) if small else proved
         tick()
         fleets = self._fleets(state, proved, first, pools, tick)

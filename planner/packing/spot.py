@@ -11,7 +11,7 @@ which is made smaller until the fleet keeps the rule.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
@@ -141,16 +141,44 @@ class SpotPools:
                 break
             caps = pools._caps(capacity, share)
             fleets = search.fleets(None, tick, caps, search.deadline.share(0.5))
+            pools._widen(fleets)
             had = pools._capacity_by_pool(fleets)
             if pools._keeps_rule(had):
                 best = fleets
-            elif len(had) < self.rule.min_pools:
-                share = min(share, Fraction(1, self.rule.min_pools)) * Fraction(49, 50)
             capacity = float(had.total()) * _SLACK ** (attempt + 1)
         without = np.where(pools.weight > 0, 0, UNLIMITED)[None, :].repeat(self.problem.zones, axis=0)
         if best is None:
             return search.fleets(None, tick, without, search.deadline)
         return best
+
+    def _widen(self, fleets: list[Fleet]) -> None:
+        """Move single instances to pools not used yet, the cheapest exchange first, until there are enough."""
+        had = self._capacity_by_pool(fleets)
+        while had and len(had) < self.rule.min_pools:
+            exchange = min(self._exchanges(fleets, had), default=None)
+            if exchange is None:
+                return
+            _, zone, t, new, pattern = exchange
+            fleet = fleets[zone]
+            fleet[t, pattern] -= 1
+            if not fleet[t, pattern]:
+                del fleet[t, pattern]
+            fleet[new, pattern] = fleet.get((new, pattern), 0) + 1
+            had = self._capacity_by_pool(fleets)
+
+    def _exchanges(self, fleets: list[Fleet], had: Counter[tuple[int, int]]) -> Iterator[Any]:
+        """(USD more, zone, type, other type, pattern) for each Spot instance that another pool could hold."""
+        shapes = self.shapes
+        for zone, fleet in enumerate(fleets):
+            for t, pattern in fleet:
+                if not self.weight[t] or had[shapes.offers[t].base, zone] <= self.weight[t]:
+                    continue
+                held = [i for i, _ in pattern]
+                load = sum((shapes.needs[i] * n for i, n in pattern), start=0)
+                for new in np.flatnonzero(self.weight).tolist():
+                    is_new = (shapes.offers[new].base, zone) not in had and not shapes.offers[new].by_zone
+                    if is_new and shapes.fits[held, new].all() and (load <= shapes.rooms[new]).all():
+                        yield float(shapes.prices[new] - shapes.prices[t]), zone, t, new, pattern
 
     def _on(self, shapes: Shapes) -> SpotPools:
         """The same rule on some of the types."""

@@ -245,10 +245,10 @@ def _candidates(
         for start in sorted(costs.known, key=lambda c: (costs.of(c), c))[:_DESCENTS]:
             _descend(choices, costs, start, deadline)
     quick = sorted((cost, c) for c, cost in costs.known.items())
-    number = {way: t for t, ways in enumerate(choices.ways) for way in ways}
+    type_of = {way: t for t, ways in enumerate(choices.ways) for way in ways}
     spent = np.zeros(len(choices.ways))
     for (way, _), count in zip(unlimited.master.columns, unlimited.master.counts, strict=False):
-        spent[number[way]] += count * choices.shapes.prices[way]
+        spent[type_of[way]] += count * choices.shapes.prices[way]
     leading = np.sort(np.argsort(-spent, kind="stable")[: max(6, choices.sets.shape[1])])
     by_spending = np.flatnonzero(np.isin(choices.sets, leading).all(axis=1))
     order = by_spending[np.argsort(-spent[choices.sets[by_spending]].sum(axis=1), kind="stable")].tolist()
