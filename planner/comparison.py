@@ -70,6 +70,7 @@ def question_of(
     other machines are asked for; elsewhere fleets are packed anew. `pack_in`: zones -> packer."""
     at_home = region == plan.scope.region
     own_fleet = at_home and architectures is None and families is None
+    planned = planned_fleet_of(plan)
     return Question(
         demanded_of(plan),
         book,
@@ -80,5 +81,5 @@ def question_of(
         families=families,
         zones=plan.objective.zones,
         load_balancing=load_balancing_of(plan) if at_home else None,
-        planned=planned_fleet_of(plan) if own_fleet else None,
+        planned=planned if own_fleet and planned.lines else None,
     )

@@ -111,7 +111,8 @@ def break_even_of(evaluations: Sequence[Evaluation]) -> FleetBreakEven | None:
     """The fleet of ECS on EC2 against the Fargate platforms that have a cost."""
     by_platform = {e.platform: e for e in evaluations if not e.refused}
     home = by_platform.get(HOME)
-    levels = {by_platform[p].title: _running(by_platform[p]) for p in ON_FARGATE if p in by_platform}
+    running = {p: _running(by_platform[p]) for p in ON_FARGATE if p in by_platform}
+    levels = {by_platform[p].title: usd for p, usd in running.items() if usd > 0}
     if home is None or not home.filled or not levels or not _running(home):
         return None
     return FleetBreakEven(home.title, _running(home), home.filled, levels)

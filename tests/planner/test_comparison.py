@@ -7,10 +7,11 @@ import pytest
 from planner.alternatives import Assumptions, Pack, Packed, Platform
 from planner.comparison import compare_plan, packer, question_of
 from planner.cost import Kind, total
+from planner.documents import PlanDocument
 from planner.model import InstanceType, Rejection, Resources, TaskType
 from planner.prices import load
 from planner.units import CpuUnits, MiB, Seconds, UsdPerHour
-from tests.plans import plan
+from tests.plans import plan, plan_values
 
 ROOM = Resources(CpuUnits(2048), MiB(4096), 10)
 OFFER = InstanceType("m.large", ROOM, UsdPerHour(0.1))
@@ -70,3 +71,25 @@ def test_other_machines_or_another_region_are_packed_anew() -> None:
     assert elsewhere.planned is None
     assert families.planned is None
     assert asked == [3, 3, 3]
+
+
+def test_a_plan_of_which_nothing_ran_has_no_break_even() -> None:
+    values = plan_values()
+    values["services"][0]["tasks_by_hour_of_week"] = [0.0] * 168
+    line = values["cost"]["plan"][0]
+    values["cost"]["by_service"] = [{**line, "service": "web"}]
+
+    found = compare_plan(PlanDocument.model_validate(values), load())
+
+    assert found.break_even is None
+    assert found.cheapest is not None
+
+
+def test_a_plan_that_runs_nothing_itself_is_packed_anew() -> None:
+    values = plan_values()
+    values["cost"]["plan"] = []
+    bare = PlanDocument.model_validate(values)
+
+    asked = question_of(bare, load(), "eu-west-2", lambda zones: packer(zones, Seconds(0.1)), Assumptions())
+
+    assert asked.planned is None
