@@ -232,6 +232,21 @@ def test_an_attached_policy_counts_like_an_inline_one(sandbox: Sandbox, keyed_se
     assert read_check(sandbox, role, keyed_secret[0]).status is CheckStatus.OK
 
 
+def test_a_key_s_own_policy_lets_a_role_in(sandbox: Sandbox, keyed_secret: tuple[str, str]) -> None:
+    secret, key = keyed_secret
+    role = role_with(sandbox, "by-key", IMAGES_AND_LOGS, allow("secretsmanager:GetSecretValue", on=secret))
+    assert read_check(sandbox, role, secret).status is CheckStatus.NG
+    kms = sandbox.client("kms")
+    before = kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+    own = {"Effect": "Allow", "Principal": {"AWS": role}, "Action": "kms:Decrypt", "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [own]}
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
+    found = read_check(sandbox, role, secret)
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=before)
+
+    assert found.status is CheckStatus.OK, found
+
+
 def as_user(sandbox: Sandbox, *statements: dict[str, Any]) -> Check:
     iam = sandbox.client("iam")
     name = f"deployer-{len(iam.list_users()['Users'])}"

@@ -122,6 +122,24 @@ class Builder:
                 Name=f"public-services/{name}", KmsKeyId=key["KeyId"], SecretString=value
             )
             self.secrets[name] = made["ARN"]
+        self._may_start_tasks(str(key["Arn"]))
+
+    def _may_start_tasks(self, key: str) -> None:
+        """Let the execution role do what tasks need before they run."""
+        statements = [
+            {
+                "Effect": "Allow",
+                "Action": "secretsmanager:GetSecretValue",
+                "Resource": sorted(self.secrets.values()),
+            },
+            {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key},
+            {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"},
+        ]
+        self.clients["iam"].put_role_policy(
+            RoleName=EXECUTION_ROLE,
+            PolicyName="start-tasks",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+        )
 
     def _capacity(self) -> None:
         user_data = f"#!/bin/bash\necho ECS_CLUSTER={CLUSTER} >> /etc/ecs/ecs.config\n"
