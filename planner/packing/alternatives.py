@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from planner.model import Architecture, Rejection
-from planner.packing.problem import Packing, PackingProblem
+from planner.packing.problem import Packing, PackingProblem, price_of
 from planner.packing.solve import pack
 
 NEAR = 0.03
@@ -106,8 +106,8 @@ def _alternative(name: str, packing: Packing, cheapest: Packing, problem: Packin
 
 
 def _spending(packing: Packing, problem: PackingProblem) -> Counter[str]:
-    price = {o.instance_type: float(o.usd_per_hour) for o in problem.catalogue}
+    offers = {o.instance_type: o for o in problem.catalogue}
     spent: Counter[str] = Counter()
     for line in packing.instances:
-        spent[line.instance_type] += line.count * price[line.instance_type]  # type: ignore[assignment]
+        spent[line.instance_type] += line.count * price_of(offers[line.instance_type], line.purchase)  # type: ignore[assignment]
     return spent

@@ -28,9 +28,13 @@ def assemble(
     for zone, fleet in enumerate(fleets):
         queues = _Queues(shapes, demand.running[zone], demand.places[zone])
         for (t, pattern), count in sorted(fleet.items()):
-            for _ in range(count):
-                tasks, standby = queues.take(pattern)
-                running.update(tasks)
+            left = count
+            while left:
+                times = queues.alike(pattern, left)
+                tasks, standby = queues.take(pattern, times)
+                left -= times
+                for unit, n in tasks.items():
+                    running[unit] += n * times
                 key = (
                     shapes.offers[t].instance_type,
                     problem.zone_name(zone),
@@ -38,7 +42,7 @@ def assemble(
                     _named(problem, tasks, services),
                     _named(problem, standby, services),
                 )
-                lines[key] += 1
+                lines[key] += times
     if problem.survive_zone_loss:
         _keep_what_survives(problem, lines, running)
     instances = tuple(
@@ -92,11 +96,36 @@ class _Queues:
         self._waiting = [[[s, int(running[s]), int(places[s] - running[s])] for s in g] for g in shapes.members]
         self._at = [0] * len(self._waiting)
 
-    def take(self, pattern: tuple[tuple[int, int], ...]) -> tuple[Counter[int], Counter[int]]:
+    def alike(self, pattern: tuple[tuple[int, int], ...], most: int) -> int:
+        """How many instances with this pattern, up to `most`, get the same tasks; at least 1."""
+        times = most
+        for shape, wanted in pattern:
+            if self._at[shape] >= len(self._waiting[shape]):
+                return 1
+            _, running, standby = self._waiting[shape][self._at[shape]]
+            times = min(times, (running or standby) // wanted)
+        return max(1, times)
+
+    def take(self, pattern: tuple[tuple[int, int], ...], times: int = 1) -> tuple[Counter[int], Counter[int]]:
+        """Tasks and standby places of each of `times` instances; above 1 only as many as `alike` says."""
+        if times > 1:
+            return self._take_alike(pattern, times)
         tasks: Counter[int] = Counter()
         standby: Counter[int] = Counter()
         for shape, wanted in pattern:
             self._take_shape(shape, wanted, tasks, standby)
+        return tasks, standby
+
+    def _take_alike(self, pattern: tuple[tuple[int, int], ...], times: int) -> tuple[Counter[int], Counter[int]]:
+        tasks: Counter[int] = Counter()
+        standby: Counter[int] = Counter()
+        for shape, wanted in pattern:
+            entry = self._waiting[shape][self._at[shape]]
+            kind, into = (1, tasks) if entry[1] else (2, standby)
+            entry[kind] -= wanted * times
+            into[entry[0]] += wanted
+            if entry[1] == 0 and entry[2] == 0:
+                self._at[shape] += 1
         return tasks, standby
 
     def _take_shape(self, shape: int, wanted: int, tasks: Counter[int], standby: Counter[int]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from planner.model import InstanceType
 from planner.packing.bound import money_scale
 from planner.packing.knapsack_kernels import price_types
-from planner.packing.problem import Packing, PackingProblem
+from planner.packing.problem import Packing, PackingProblem, SpotRule
 from planner.packing.room import allowed_types, unplaceable
 from planner.packing.shapes import build_shapes, unit_counts
 from planner.packing.solve import pack
@@ -91,8 +91,12 @@ def _relaxations(problem: PackingProblem) -> list[tuple[str, PackingProblem]]:
     if any(task.distinct_instance for task in problem.tasks):
         together = tuple(replace(task, distinct_instance=False) for task in problem.tasks)
         found.append(("distinctInstance", replace(problem, tasks=together)))
-    if problem.member_of:
-        found.append(("memberOf constraints", replace(problem, member_of={})))
+    if problem.member_of or any(task.member_of for task in problem.tasks):
+        anywhere = tuple(replace(task, member_of=()) for task in problem.tasks)
+        found.append(("memberOf constraints", replace(problem, member_of={}, tasks=anywhere)))
+    if problem.spot is not None and (problem.spot.max_pool_share < 1.0 or problem.spot.min_pools > 1):
+        free = SpotRule(problem.spot.share)
+        found.append(("spreading Spot over pools", replace(problem, spot=free)))
     return found
 
 

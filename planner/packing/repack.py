@@ -16,6 +16,8 @@ _SCALE = 2.0**40
 _STEP = 100
 """Trials between two looks at the clock."""
 _ROUNDS_AN_INSTANCE = 20
+_MOST_INSTANCES = 200_000
+"""Above this a few instances repacked make no difference worth the memory."""
 
 
 class FleetArrays:
@@ -65,7 +67,7 @@ def improve(
 
     `worth` (n) USD a task from the duals; `types` are the indices that new instances may have.
     """
-    if sum(fleet.values()) < 2:
+    if not 2 <= sum(fleet.values()) <= _MOST_INSTANCES:
         return fleet
     arrays = FleetArrays(fleet, shapes)
     cost = sum(shapes.prices[t] * count for (t, _), count in fleet.items())

@@ -15,7 +15,7 @@ from planner.packing.constraints import (
     ConstraintError,
     InstanceFacts,
 )
-from planner.packing.dimensions import as_row, shortfall_words
+from planner.packing.dimensions import DIMENSIONS, as_row, shortfall_words
 from planner.packing.placement import RESERVED_HOST_PORTS
 from planner.packing.problem import PackingProblem, ProblemError, Unplaced
 
@@ -88,7 +88,7 @@ def rooms_for_tasks(problem: PackingProblem) -> tuple[Resources, ...]:
 def unplaceable(problem: PackingProblem, allowed: Any) -> dict[int, Unplaced]:
     """Services that no type can ever take, by index, with the reason; and those with nothing to place."""
     rooms = rooms_for_tasks(problem)
-    needs = np.array([as_row(task.needs) for task in problem.tasks], np.int64).reshape(len(problem.tasks), -1)
+    needs = np.array([as_row(task.needs) for task in problem.tasks], np.int64).reshape(-1, len(DIMENSIONS))
     sizes = np.array([as_row(room) for room in rooms], np.int64)
     can_buy = np.array([o.max_count != 0 for o in problem.catalogue], np.bool_)
     fits = allowed & can_buy

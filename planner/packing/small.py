@@ -23,7 +23,7 @@ from planner.packing.variants import UNLIMITED
 
 _MOST_FILLINGS: Final = 1_500
 _MOST_SHAPES: Final = 40
-_NODES: Final = 150
+_NODES: Final = 60
 _MARGIN: Final = 1e-6
 
 
@@ -131,15 +131,24 @@ def solve_small(shapes: Shapes, demand: Any, limits: Any, seconds: float) -> Sma
         return None
     rest = Residual(shapes, demand, limits)
     for k in np.argsort(-values, kind="stable").tolist():
-        for _ in range(round(values[k])):
-            filling = tuple((int(i), int(fillings[k, i])) for i in np.flatnonzero(fillings[k]))
-            cut = rest.cut(filling)
-            if cut and rest.stock[kinds[k]] > 0:
-                rest.buy(int(kinds[k]), cut, 1)
+        _buy(rest, int(kinds[k]), fillings[k], round(values[k]))
     if rest.left.any():
         return None
     exact = max(Fraction(0), Fraction(bound * (1.0 - _MARGIN)))
     return SmallAnswer(rest.fleet, rounded_up(exact, shapes))
+
+
+def _buy(rest: Residual, t: int, filling: Any, times: int) -> None:
+    """Buy `times` instances, the last of them with what is left to place."""
+    pairs = tuple((int(i), int(filling[i])) for i in np.flatnonzero(filling))
+    whole = min(times, rest.times_possible(t, pairs)) if times else 0
+    if whole:
+        rest.buy(t, pairs, whole)
+    for _ in range(times - whole):
+        cut = rest.cut(pairs)
+        if not cut or rest.stock[t] <= 0:
+            return
+        rest.buy(t, cut, 1)
 
 
 def _all_fillings(shapes: Shapes, demand: Any) -> tuple[Any, Any] | None:

@@ -62,3 +62,15 @@ def test_a_task_whose_standby_place_max_count_forbids_is_unplaced_rather_than_at
 
     # one instance can hold the task or its standby place, never both in two zones
     assert [(u.service, u.count) for u in packing.unplaced] == [("web", 1)]
+
+
+def test_millions_of_tasks_are_counted_and_not_listed() -> None:
+    problem = PackingProblem((task("web", 9_000_001, 512, 512),), (offer("a", 1024, 1024, 0.1),))
+    packing = pack(problem)
+
+    assert [(line.count, line.tasks) for line in packing.instances] == [(1, {"web": 1}), (4_500_000, {"web": 2})]
+    assert packing.status == "optimal"
+
+
+def test_a_list_without_tasks_needs_no_instance() -> None:
+    assert pack(PackingProblem((), (offer("a", 1024, 1024, 0.1),))).status == "nothing_placed"
