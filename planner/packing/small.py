@@ -21,7 +21,7 @@ from planner.packing.residual import Residual
 from planner.packing.shapes import Shapes
 from planner.packing.variants import UNLIMITED
 
-_MOST_FILLINGS: Final = 1_500
+_MOST_FILLINGS: Final = 1_000
 _MOST_SHAPES: Final = 40
 _NODES: Final = 60
 _MARGIN: Final = 1e-6
@@ -175,5 +175,8 @@ def _run_whole(solver: Any, columns: int) -> None:
     solver.setOptionValue("mip_max_nodes", _NODES)
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.setOptionValue("mip_abs_gap", 1e-7)
+    # Without its restarts and most of its heuristics, which take seconds, the proof comes as often.
+    solver.setOptionValue("mip_heuristic_effort", 0.01)
+    solver.setOptionValue("mip_allow_restart", False)
     solver.setOptionValue("random_seed", 0)
     solver.run()
