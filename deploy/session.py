@@ -44,7 +44,7 @@ def calls(target: Target, region: str, clock: Clock | None = None) -> Calls:
     import boto3
 
     from deploy.aws import Calls
-    from deploy.kernel.clock import clock_for
+    from deploy.clock import clock_for
 
     session = boto3.Session(profile_name=target.profile) if target.profile else boto3.Session()
     endpoint_url = target.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from deploy.kernel.clock import SandboxClock
+from deploy.clock import SandboxClock
 from deploy.kernel.refusals import KernelRefusal
 
 STEP = timedelta(minutes=5)

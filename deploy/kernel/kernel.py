@@ -113,7 +113,7 @@ def _evidence(approvers: Any) -> Any:
 
 
 def _hands(guarding: guard.Guard, holder: credentials.Holder, approvers: Any) -> Hands:
-    from deploy.kernel.clock import clock_for
+    from deploy.clock import clock_for
 
     deploy_role = os.environ.get(credentials.DEPLOY_ROLE)
 

@@ -252,8 +252,8 @@ class DeployMagics(Magics):
         given = self._arguments(self.drill, line)
         with self._verb("drill", zone=given.zone, day=given.day):
             self._session.require("drill")
+            from deploy.clock import SandboxClock
             from deploy.kernel import drill
-            from deploy.kernel.clock import SandboxClock
 
             clock = self._session.clock()
             if not isinstance(clock, SandboxClock):
