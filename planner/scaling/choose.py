@@ -36,7 +36,7 @@ from planner.units import DAYS_PER_WEEK, HOURS_PER_WEEK, MINUTES_PER_DAY
 
 __all__ = ["IN_COOLDOWNS", "MOST_TASKS", "TARGETS", "Infeasible", "Point", "Problem", "Tuned", "tune"]
 
-SPREAD: Final = 0.75
+SPREAD: Final = 1.0
 """Set together with the strain on unseen weeks of ten families of series; docs/decisions/0042."""
 BURST_MINUTES: Final = 7
 """What a surprise costs with 60-second metrics: six minutes to the scale-out and one to run."""
