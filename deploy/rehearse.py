@@ -7,12 +7,14 @@ pair that signs the approval is made for the rehearsal and thrown away with it.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -127,6 +129,8 @@ def _report(out: Path, sandbox: Sandbox) -> dict[str, Any]:
         "--as-of", sandbox.now.isoformat(), "--store", str(store), "--out", str(out), "--json",
     ]  # fmt: skip
     program = str(Path(sys.executable).with_name("planner"))
+    # The notebooks come next; importing papermill takes seconds, in which this process only waits.
+    threading.Thread(target=importlib.import_module, args=("papermill",), daemon=True).start()
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Refusal(f"The rehearsal stopped at planner report: {_sentence(done)}")

@@ -17,13 +17,23 @@ from planner.model import Estate
 from planner.moments import moment, start_of
 from planner.terminal import BadInput, explain, progress
 
-PLANNING_METRICS: Final = (
-    "CPUUtilization", "MemoryUtilization", "RunningTaskCount", "CpuReserved", "MemoryReserved", "DeploymentCount",
-    "RequestCount", "TargetResponseTime", "HTTPCode_Target_5XX_Count", "UnHealthyHostCount", "ConsumedLCUs",
-    "RejectedConnectionCount", "HTTPCode_ELB_5XX_Count",
-)  # fmt: skip
-"""What planning reads of the archive; the rest is kept for other questions."""
-PLANNING_STATISTICS: Final = ("Average", "Maximum", "Sum", "SampleCount", "p99")
+_LEVEL: Final = ("Average", "Maximum", "SampleCount")
+PLANNING: Final = {
+    "CPUUtilization": _LEVEL,
+    "MemoryUtilization": _LEVEL,
+    "RunningTaskCount": ("Average",),
+    "CpuReserved": ("Average",),
+    "MemoryReserved": ("Average",),
+    "DeploymentCount": ("Maximum",),
+    "RequestCount": ("Sum",),
+    "TargetResponseTime": ("p99",),
+    "HTTPCode_Target_5XX_Count": ("Sum",),
+    "UnHealthyHostCount": ("Maximum",),
+    "ConsumedLCUs": ("Sum",),
+    "RejectedConnectionCount": ("Sum",),
+    "HTTPCode_ELB_5XX_Count": ("Sum",),
+}
+"""The statistics of each metric that planning reads of the archive; the rest is kept for other questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,6 @@ def _read(
     archive: MetricStore, cluster: str, start: datetime, end: datetime, pulled: PullReport | None
 ) -> Observation:
     held = set(archive.metrics(cluster))
-    points = archive.read(cluster, metrics=[m for m in PLANNING_METRICS if m in held], start=start, end=end)
-    points = points[points["statistic"].isin(PLANNING_STATISTICS)].reset_index(drop=True)
+    wanted = [metric for metric in PLANNING if metric in held]
+    points = archive.read(cluster, metrics=wanted, statistics=PLANNING, start=start, end=end)
     return Observation(archive.latest_estate(cluster), points, end, pulled)

@@ -8,8 +8,8 @@ idempotent, so the order in which pulls, kills and compactions happen cannot be 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,10 @@ class Rows:
             self.observed_s[index],
             {name: column[index] for name, column in self.values.items()},
         )
+
+    def only(self, statistics: Collection[str]) -> Rows:
+        values = {name: column for name, column in self.values.items() if name in statistics}
+        return replace(self, values=values)
 
     @property
     def point_count(self) -> int:

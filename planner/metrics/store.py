@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -189,19 +189,25 @@ class MetricStore:
         *,
         resource: str | Collection[str] | None = None,
         metrics: Iterable[str] | None = None,
+        statistics: Mapping[str, Collection[str]] | None = None,
         start: datetime,
         end: datetime,
     ) -> pd.DataFrame:
         """METRIC_POINTS with start <= timestamp < end, in the order of the table's key.
 
-        `resource` (one name or several) reads only what belongs to them. Points of several periods are all
-        returned; `planner.metrics.clean` keeps the finest. Raises BadInput for a cluster not in the store.
+        `resource` (one name or several) reads only what belongs to them, `statistics` (by metric) only those
+        columns of the metrics it names. Points of several periods are all returned; `planner.metrics.clean`
+        keeps the finest. Raises BadInput for a cluster not in the store.
         """
         self._known(cluster)
         resources = [resource] if isinstance(resource, str) else resource
         wanted = self.metrics(cluster) if metrics is None else sorted(set(metrics))
         window = int(start.timestamp()), int(end.timestamp())
-        return to_points({metric: self._rows(cluster, metric, resources, window) for metric in wanted})
+        by_metric = {metric: self._rows(cluster, metric, resources, window) for metric in wanted}
+        for metric, names in (statistics or {}).items():
+            if metric in by_metric:
+                by_metric[metric] = by_metric[metric].only(names)
+        return to_points(by_metric)
 
     def _rows(self, cluster: str, metric: str, resources: Collection[str] | None, window: tuple[int, int]) -> Rows:
         first, last = window[0] // SECONDS_PER_DAY, (window[1] - 1) // SECONDS_PER_DAY

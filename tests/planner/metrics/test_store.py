@@ -45,6 +45,23 @@ def test_what_is_appended_is_read_back_in_key_order(tmp_path: Path) -> None:
     assert found["value"].tolist() == [9.0, 1.5, 2.5, 3.0, 4.0]
 
 
+def test_only_the_statistics_asked_of_a_metric_are_read_and_all_of_the_others(tmp_path: Path) -> None:
+    store = MetricStore(tmp_path)
+    given_points = together(
+        points([3.0], statistic="Maximum"),
+        points([1.0], statistic="Average"),
+        points([9.0], metric="MemoryUtilization", statistic="p99"),
+    )
+    store.append("prod", given_points, observed_at=NOON)
+
+    found = read(store, statistics={"CPUUtilization": ("Maximum", "p50"), "RequestCount": ("Sum",)})
+
+    assert found[["metric", "statistic"]].to_numpy().tolist() == [
+        ["CPUUtilization", "Maximum"],
+        ["MemoryUtilization", "p99"],
+    ]
+
+
 def test_a_later_observation_wins_in_whatever_order_it_is_written(tmp_path: Path) -> None:
     early, late = points([1.0, 2.0]), points([1.0, 5.0])
     for name, order in {"a": (early, late), "b": (late, early)}.items():
