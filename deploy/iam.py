@@ -41,7 +41,9 @@ PLANNING_CALLS: tuple[str, ...] = (
 PLANNING_WHEN_USED: dict[str, str] = {
     "ce:GetCostAndUsage": "comparing with the bill",
     "ec2:DescribeSpotPriceHistory": "refreshing Spot prices",
+    "pricing:GetPriceListFileUrl": "refreshing the price book from its bulk files",
     "pricing:GetProducts": "refreshing the price book",
+    "pricing:ListPriceLists": "refreshing the price book from its bulk files",
     "savingsplans:DescribeSavingsPlansOfferingRates": "refreshing the price book",
     "sts:AssumeRole": "reading another account through a role",
 }
