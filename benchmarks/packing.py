@@ -330,7 +330,7 @@ def main() -> None:
     sizes = {
         "small": ("20 services, 300 tasks, 400 types", 20, 300, 10.0),
         "medium": ("200 services, 10,000 tasks, 400 types", 200, 10_000, 60.0),
-        "large": ("2,000 services, 100,000 tasks, 400 types", 2_000, 100_000, 120.0),
+        "large": ("2,000 services, 100,000 tasks, 400 types", 2_000, 100_000, 230.0),
     }
     rows = [row for key, size in sizes.items() if key in wanted for row in size_rows(*size, chosen.seed)]
     if rows:
