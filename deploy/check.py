@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from deploy.emit.aws import request_problems, requests_from_config
 from deploy.model import Check
-from deploy.observe import Observation, observe
-from deploy.ports import Cloud, Preflight
+from deploy.observe import Observation
+from deploy.ports import Preflight
 from planner.documents import ConfigDocument
 
 
-def check(config: ConfigDocument, cloud: Cloud, preflight: Preflight | None = None) -> tuple[Check, ...]:
-    """All checks, in a fixed order."""
-    observation = observe(config, cloud)
+def check(
+    config: ConfigDocument, observation: Observation, preflight: Preflight | None = None
+) -> tuple[Check, ...]:
+    """All checks of a bundle against what was observed, in a fixed order."""
     checks = [*_requests(config), *_bases(config, observation)]
     if preflight is not None:
         checks += preflight.checks(config, observation.wanted)

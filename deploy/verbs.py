@@ -13,7 +13,7 @@ from deploy.check import check
 from deploy.diff import diff
 from deploy.keys import KmsSigner, LocalSigner, Signer
 from deploy.model import Approval, Check, WorkingHours
-from deploy.observe import observe
+from deploy.observe import Observation, observe
 
 if TYPE_CHECKING:
     from deploy.aws import AwsCloud
@@ -31,21 +31,28 @@ def check_bundle(
     config: ConfigDocument, cloud: AwsCloud, terraform_state: str | None = None, force: bool = False
 ) -> tuple[Check, ...]:
     """Every check that comes before an approval."""
+    with cloud.one_look():
+        return _checks(config, cloud, observe(config, cloud), terraform_state, force)
+
+
+def _checks(
+    config: ConfigDocument, cloud: AwsCloud, observation: Observation, terraform_state: str | None, force: bool
+) -> tuple[Check, ...]:
     from deploy.aws.preflight import AwsPreflight
 
-    with cloud.one_look():
-        checks = check(config, cloud, AwsPreflight(cloud))
-        return (*checks, _terraform_check(config, cloud, terraform_state, force))
+    checks = check(config, observation, AwsPreflight(cloud))
+    return (*checks, _terraform_check(config, cloud, observation, terraform_state, force))
 
 
-def _terraform_check(config: ConfigDocument, cloud: AwsCloud, state: str | None, force: bool) -> Check:
+def _terraform_check(
+    config: ConfigDocument, cloud: AwsCloud, observation: Observation, state: str | None, force: bool
+) -> Check:
     """Whether Terraform would set back what the bundle changes; forced, it is told and no longer refused."""
     from deploy.tfstate import managed, read_state, undone_by_terraform
 
     name = "Terraform will not undo this"
     if state is None:
         return Check.skip(name, "no Terraform state was named with --state")
-    observation = observe(config, cloud)
     changes = diff(observation.live, observation.wanted, config).changes
     undone = undone_by_terraform(changes, managed(read_state(state, cloud.calls.call), config.scope.cluster))
     if not undone:
@@ -78,7 +85,8 @@ def approve_bundle(
         raise ApprovalRefused("--executor terraform and --terraform-plan go together: pass both or neither.")
     with cloud.one_look():  # what is signed and what was checked are of one moment
         observation = observe(config, cloud)
-        checks: Sequence[Check] = check_bundle(config, cloud, terraform_state, force or executor == "terraform")
+        forced = force or executor == "terraform"
+        checks: Sequence[Check] = _checks(config, cloud, observation, terraform_state, forced)
     if terraform_plan is not None:
         from deploy.terraform import plan_checks, show_plan
 

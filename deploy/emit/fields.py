@@ -208,9 +208,6 @@ KINDS: dict[ResourceType, Kind] = {
             ),
         ),
     ),
-}
-
-KINDS |= {
     ResourceType.TARGET_GROUP: Kind(
         "aws_lb_target_group",
         "AWS::ElasticLoadBalancingV2::TargetGroup",

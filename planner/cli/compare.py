@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from planner import terminal
-from planner.cli.price import (
+from planner.cli.price.shared import (
     CurrencyCode,
     PricesFolder,
     Rate,

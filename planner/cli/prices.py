@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from planner import terminal
-from planner.cli.price import AsJson, PricesFolder, check_region, open_book
+from planner.cli.price.shared import AsJson, PricesFolder, check_region, open_book
 
 if TYPE_CHECKING:
     from planner.prices import PriceBook

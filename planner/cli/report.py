@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from planner import terminal
-from planner.cli.price import PricesFolder, open_book
+from planner.cli.price.shared import PricesFolder, open_book
 
 
 def register(app: typer.Typer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,13 +44,6 @@ def deploy(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
         return int(ended.value.code or 0), json.loads(printed) if printed else None
 
     return run
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        estate.build(running, ("web",))
-        yield running
 
 
 def _with_images(sandbox: Sandbox) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +25,6 @@ from tests.deploy import estate
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        estate.build(running, ("web",))
-        yield running
-
-
-@pytest.fixture
-def world(sandbox: Sandbox, tmp_path: Path) -> World:
-    return estate.world_of(sandbox, tmp_path)
-
-
-@pytest.fixture
 def maria(tmp_path: Path) -> estate.Person:
     return estate.person(tmp_path)
 
@@ -47,7 +34,7 @@ def approved(config: ConfigDocument, world: World, maria: estate.Person) -> Appr
     return approve(
         config,
         observation,
-        check(config, world.cloud),
+        check(config, observation),
         diff(observation.live, observation.wanted, config),
         approver=maria.name,
         reason="cheaper by a third",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -206,13 +205,6 @@ def test_a_replacement_survives_a_lost_answer(maria: estate.Person, tmp_path: Pa
 
 
 # On the sandbox
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        estate.build(running, ("web",))
-        yield running
 
 
 def run(config: ConfigDocument, sandbox: Sandbox, folder: Path) -> Outcome:

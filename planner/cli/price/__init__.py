@@ -5,32 +5,6 @@ from __future__ import annotations
 import typer
 
 from planner.cli.price import choices, exports, quotes
-from planner.cli.price.shared import (
-    AsJson,
-    CurrencyCode,
-    PricesFolder,
-    Rate,
-    RateDate,
-    check_region,
-    chosen_currency,
-    open_book,
-    read_plan,
-    write_file,
-)
-
-__all__ = [
-    "AsJson",
-    "CurrencyCode",
-    "PricesFolder",
-    "Rate",
-    "RateDate",
-    "check_region",
-    "chosen_currency",
-    "open_book",
-    "read_plan",
-    "register",
-    "write_file",
-]
 
 
 def register(app: typer.Typer) -> None:
