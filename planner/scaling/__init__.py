@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from planner.scaling.batch import Batch, TaskCounts, replay_batch, task_counts
     from planner.scaling.capacity import CapacityChoice, choose_capacity
-    from planner.scaling.choose import MOST_TASKS, Infeasible, Tuned, tune
+    from planner.scaling.choose import MOST_TASKS, Infeasible, Tuned
     from planner.scaling.documents import PolicyError, parse_policy, policy_schema, print_policy
     from planner.scaling.outcome import Outcome
     from planner.scaling.policies import Policy
     from planner.scaling.replay import DemandError, simulate
+    from planner.scaling.signals import MetricError
+    from planner.scaling.tuning import tune
 
 _HOME = {
     "Batch": "batch",
@@ -21,10 +23,11 @@ _HOME = {
     "TaskCounts": "batch",
     "task_counts": "batch",
     "Infeasible": "choose",
+    "MetricError": "signals",
     "MOST_TASKS": "choose",
     "Tuned": "choose",
     "replay_batch": "batch",
-    "tune": "choose",
+    "tune": "tuning",
     "DemandError": "replay",
     "Outcome": "outcome",
     "Policy": "policies",
@@ -41,6 +44,7 @@ __all__ = [
     "CapacityChoice",
     "DemandError",
     "Infeasible",
+    "MetricError",
     "Outcome",
     "Policy",
     "PolicyError",

@@ -11,18 +11,13 @@ two weeks of rare events tell candidates apart.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Final, Literal
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.scaling.batch import replay_batch
-from planner.scaling.bounds import as_utc
 from planner.scaling.policies import Policy
-from planner.scaling.replay import checked_demand
 from planner.scaling.search import (
     IN_COOLDOWNS,
     MOST_TASKS,
@@ -31,22 +26,29 @@ from planner.scaling.search import (
     FloatArray,
     IntArray,
     Problem,
+    Source,
 )
 from planner.units import DAYS_PER_WEEK, HOURS_PER_WEEK, MINUTES_PER_DAY
 
-__all__ = ["IN_COOLDOWNS", "MOST_TASKS", "TARGETS", "Infeasible", "Point", "Problem", "Tuned", "tune"]
+__all__ = [
+    "IN_COOLDOWNS",
+    "MOST_TASKS",
+    "TARGETS",
+    "Infeasible",
+    "Point",
+    "Problem",
+    "Tried",
+    "Tuned",
+    "choose",
+    "over_the_limit",
+]
 
 SPREAD: Final = 1.0
 """Set together with the strain on unseen weeks of ten families of series; docs/decisions/0042."""
 BURST_MINUTES: Final = 7
 """What a surprise costs with 60-second metrics: six minutes to the scale-out and one to run."""
-MINIMUM_DAYS: Final = 2
 STATIC_SHARE: Final = 0.95
 """A schedule that costs this share of paying for the peak all the time does not scale."""
-WORTH: Final = 0.10
-"""Share of the cost that 20-second metrics must save to be chosen over those of a minute: they are charged
-extra, at a price the price book does not have."""
-Resolution = Literal["standard", "high", "either"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,20 @@ class Point:
     attainment: float
     holds: bool
     """Whether it leaves the room that unseen weeks ask for."""
+    metric: str = "CPU"
+    """CPU, memory, requests per target, a custom column, or two of them at once; `target` is the first one's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What became of one metric at one resolution."""
+
+    metric: str
+    period_s: int
+    task_hours_per_week: float | None
+    attainment: float
+    infeasible: str | None
+    """Why no policy on it leaves room, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +99,8 @@ class Tuned:
     reason: str
     alternative: Tuned | None = None
     """The best policy on the other metric resolution, where both were tried and it holds."""
+    tried: tuple[Tried, ...] = ()
+    """Every metric and resolution that was tried, the chosen one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,63 +113,10 @@ class Infeasible:
     candidates: int
     alternative: Tuned | None = None
     """What holds on 20-second metrics, where they were tried."""
+    tried: tuple[Tried, ...] = ()
 
 
-def tune(
-    demand_vcpu: FloatArray,
-    start: datetime,
-    *,
-    task_vcpu: float,
-    slo: float,
-    utilisation: float = 0.8,
-    timezone: str = "UTC",
-    maximum_tasks: int | None = None,
-    resolution: Resolution = "standard",
-    usd_per_task_hour: float | None = None,
-    seed: int = 0,
-    advance: Callable[[float], None] = lambda _share: None,
-) -> Tuned | Infeasible:
-    """The cheapest policy expected to keep `slo` (share of minutes) on weeks like those known.
-
-    `demand_vcpu` has one value a minute from `start`, NaN where unknown. `maximum_tasks` is a limit of
-    yours; without it `max` leaves room above everything seen. `resolution` is that of the metric: of a
-    minute, of 20 seconds ("high"), or whichever is worth it. Raises DemandError for unusable demand and
-    ValueError for an objective outside 0 to 1 or less than two days of demand.
-    """
-    demand = checked_demand(demand_vcpu)
-    if not 0 < slo <= 1:
-        raise ValueError(f"the objective must be above 0 and at most 1, not {slo:g}")
-    if (~np.isnan(demand)).sum() < MINIMUM_DAYS * MINUTES_PER_DAY:
-        raise ValueError(f"at least {MINIMUM_DAYS} days of known demand are needed to choose thresholds")
-    if not np.nanmax(demand) > 0:
-        raise ValueError("the demand is 0 in every known minute: there is nothing to scale")
-    problem = Problem(demand, as_utc(start), task_vcpu, slo, utilisation, ZoneInfo(timezone), maximum_tasks)
-    over = _over_the_limit(problem)
-    if over is not None:
-        return over
-    if resolution == "high":
-        return _choose(problem, 20, usd_per_task_hour, seed, advance)
-    if resolution == "standard":
-        return _choose(problem, 60, usd_per_task_hour, seed, advance)
-    standard = _choose(problem, 60, usd_per_task_hour, seed, lambda share: advance(share / 4))
-    high = _choose(problem, 20, usd_per_task_hour, seed, lambda share: advance(share * 3 / 4))
-    return _either(standard, high)
-
-
-def _either(standard: Tuned | Infeasible, high: Tuned | Infeasible) -> Tuned | Infeasible:
-    """20-second metrics where they are worth their charge; what holds on them beside an infeasible verdict."""
-    if isinstance(high, Infeasible):
-        return standard
-    if isinstance(standard, Infeasible):
-        return replace(standard, alternative=high)
-    saved = 1 - high.task_hours_per_week / standard.task_hours_per_week
-    if saved < WORTH:
-        return replace(standard, alternative=high)
-    reason = f"{high.reason}; 20-second metrics save {saved:.0%} of task-hours against those of a minute"
-    return replace(high, reason=reason, alternative=standard)
-
-
-def _over_the_limit(problem: Problem) -> Infeasible | None:
+def over_the_limit(problem: Problem) -> Infeasible | None:
     """No policy helps where the demand itself needs more tasks than there may be."""
     known = problem.demand[~np.isnan(problem.demand)]
     above = float((known / (problem.task_vcpu * problem.utilisation) - 1e-6 > problem.limit).mean())
@@ -168,13 +133,14 @@ def _over_the_limit(problem: Problem) -> Infeasible | None:
     )
 
 
-def _choose(
+def choose(
     problem: Problem,
     period_s: int,
     usd_per_task_hour: float | None,
     seed: int,
     advance: Callable[[float], None],
 ) -> Tuned | Infeasible:
+    """The best policy on the problem's signal at one resolution."""
     verdict = Verdict(problem, problem.judge(period_s, advance), usd_per_task_hour, seed)
     best = verdict.best
     if best is None or verdict.is_static(best):
@@ -216,11 +182,10 @@ class Verdict:
     def infeasible(self) -> Infeasible:
         problem = self.problem
         reached = float(self.attainment[self.alone].max())
-        fast = _reached_alone(problem, 20)
-        helps = f"20-second metrics reach {fast:.3%}" if fast < problem.slo else "or 20-second metrics"
         return Infeasible(
             f"infeasible by target tracking alone (at best {reached:.3%} of minutes), because the load "
-            f"{_speed(problem.demand)}; needs a floor of {problem.peak_tasks} tasks all the time; {helps}",
+            f"{_speed(problem.demand)}; needs a floor of {problem.peak_tasks} tasks all the time"
+            f"{_faster(problem)}",
             reached,
             problem.peak_tasks,
             self.frontier(),
@@ -262,7 +227,8 @@ class Verdict:
         return tuple(self._point(i) for i in kept)
 
     def _point(self, i: int) -> Point:
-        tracking, source = self.found.policies[i].target_tracking[0], self.found.sources[i]
+        policy, source, signal = self.found.policies[i], self.found.sources[i], self.problem.signal
+        tracking = (policy if signal is None else signal.translated(policy)).target_tracking[0]
         return Point(
             tracking.target,
             tracking.scale_in_cooldown_s,
@@ -274,14 +240,17 @@ class Verdict:
             float(self.cost[i]),
             float(self.attainment[i]),
             bool(self.safe[i]),
+            "CPU" if signal is None else signal.name,
         )
 
 
-def _reached_alone(problem: Problem, period_s: int) -> float:
-    """The best attainment of target tracking without any floor."""
-    batch = replay_batch(problem.demand, problem.start, problem.base(period_s), utilisation=problem.utilisation)
-    known = int((~np.isnan(problem.demand)).sum())
-    return 1 - float(batch.violating_minutes.min()) / known
+def _faster(problem: Problem) -> str:
+    """What 20-second metrics without any floor would reach, as a clause."""
+    if problem.signal is not None and not problem.signal.has_high_resolution:
+        return ""
+    found = problem.replayed(problem.base(20), [Source()])
+    reached = 1 - float(found.violations.sum(axis=0).min()) / float(found.judged.sum())
+    return "; or 20-second metrics" if reached >= problem.slo else f"; 20-second metrics reach {reached:.3%}"
 
 
 def _speed(demand: FloatArray) -> str:

@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.scaling.batch import prepare_batch
+from planner.scaling.batch import Prepared, prepare_batch
 from planner.scaling.documents import LOW_ALARM_S
 from planner.scaling.floors import HALF_HOURS, MEDIAN, Calendar, Levels, Shape, levels, schedule
 from planner.scaling.policies import CPU, HIGH_RESOLUTION_SUFFIX, Policy, TargetTracking
 from planner.scaling.rounding import whole
+from planner.scaling.signals import Signal
 from planner.units import DAYS_PER_WEEK, MINUTES_PER_DAY, SECONDS_PER_MINUTE
 
 FloatArray = NDArray[np.float64]
@@ -35,6 +36,8 @@ OUT_COOLDOWNS: Final = (60, 180, 300)
 NEAR_TARGETS: Final = (-1, 0, 1, 2)
 HEADROOMS: Final = (1.25, 2.0)
 """Ceilings over the most tasks the same time ever needed."""
+LEARNED: Final = ("calendar", "judged", "sources")
+"""What a problem works out of its demand alone."""
 MOST_TASKS: Final = 5_000
 PEAK_HEADROOM: Final = 3.0
 """`max` is this many times the most tasks the past needed, so that it limits only a runaway."""
@@ -81,13 +84,29 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Problem:
+    """What is to be chosen; candidates are policies on CPU of the signal's load until they are handed over."""
+
     demand: FloatArray
+    """vCPU of whole tasks: what a minute is judged by, and what floors are learned from."""
     start: datetime
     task_vcpu: float
     slo: float
     utilisation: float
     zone: ZoneInfo
     maximum_tasks: int | None
+    signal: Signal | None = None
+    """What the policies look at; None: CPU of the demand."""
+
+    def on(self, signal: Signal) -> Problem:
+        """The same problem with policies on another metric; what is learned of the demand is kept."""
+        other = dataclasses.replace(self, signal=signal)
+        learned = {name: self.__dict__[name] for name in LEARNED if name in self.__dict__}
+        other.__dict__.update(learned)
+        return other
+
+    @property
+    def load(self) -> FloatArray:
+        return self.demand if self.signal is None else self.signal.load
 
     @property
     def peak_tasks(self) -> int:
@@ -109,8 +128,8 @@ class Problem:
         return np.asarray(np.add.reduceat((~np.isnan(self.demand)).astype(np.int64), days))
 
     def policy(self, target: float, in_cooldown_s: float, period_s: int, out_cooldown_s: float = 300) -> Policy:
-        peak = max(self.peak_tasks, whole(float(np.nanmax(self.demand)) * 100 / (self.task_vcpu * target)))
-        first = self.demand[~np.isnan(self.demand)][0]
+        peak = max(self.peak_tasks, whole(float(np.nanmax(self.load)) * 100 / (self.task_vcpu * target)))
+        first = self.load[~np.isnan(self.load)][0]
         highest = max(1, min(self.limit, whole(peak * PEAK_HEADROOM)))
         return Policy(
             task_vcpu=self.task_vcpu,
@@ -139,14 +158,14 @@ class Problem:
 
     def judge(self, period_s: int, advance: Callable[[float], None] = lambda _share: None) -> Candidates:
         """Replay every candidate on the known weeks."""
-        sources = list(self.sources())
+        sources = self.sources
         return self.replayed(self.base(period_s), sources, lambda: advance(1 / len(sources)))
 
     def replayed(
         self, base: list[Policy], sources: Sequence[Source], done: Callable[[], None] = lambda: None
     ) -> Candidates:
         """Every policy of `base` within the bounds of every source."""
-        prepared = prepare_batch(self.demand, self.start, base, utilisation=self.utilisation, strain=STRAIN)
+        prepared = self._prepared(base)
         batches = []
         for source in sources:
             batches.append(prepared.replay(*self.known_bounds(source)))
@@ -159,6 +178,14 @@ class Problem:
             np.concatenate([batch.strained_by_day for batch in batches], axis=1),
             self.judged,
         )
+
+    def _prepared(self, base: list[Policy]) -> Prepared:
+        """Ready to be replayed: judged by the demand, measured by the signal."""
+        prepared = prepare_batch(self.demand, self.start, base, utilisation=self.utilisation, strain=STRAIN)
+        if self.signal is None or self.signal.load is self.demand:
+            return prepared
+        seen = prepare_batch(self.signal.load, self.start, base, utilisation=self.utilisation)
+        return measured_by(prepared, seen)
 
     def known_bounds(self, source: Source) -> tuple[IntArray | None, IntArray | None]:
         """Floor and ceiling of every known minute, learned from other days."""
@@ -179,7 +206,11 @@ class Problem:
         ceiling = np.minimum(self.floor(source.highest.over_week(source.headroom)), most)
         return floor, np.maximum(floor, ceiling)
 
-    def sources(self) -> Iterator[Source]:
+    @cached_property
+    def sources(self) -> tuple[Source, ...]:
+        return tuple(self._sources())
+
+    def _sources(self) -> Iterator[Source]:
         """No floor at all, then every shape, quantile and margin that so many days can tell."""
         yield Source()
         days = len(np.unique(self.calendar.day))
@@ -217,21 +248,41 @@ class Problem:
 
     def handed_over(self, policy: Policy, source: Source) -> Policy:
         """The candidate as it is deployed at the end of the known demand: bounds learned from all days."""
-        last = float(self.demand[~np.isnan(self.demand)][-1])
+        last = float(self.load[~np.isnan(self.load)][-1])
         target = policy.target_tracking[0].target
         initial = max(1, whole(last * 100 / (self.task_vcpu * target)))
         floor, ceiling = self.week_bounds(source, policy.max)
+        named = policy if self.signal is None else self.signal.translated(policy)
         if source.level is None or floor is None:
-            return dataclasses.replace(policy, initial=min(initial, policy.max))
+            return dataclasses.replace(named, initial=min(initial, policy.max))
         shape = source.level.shape
         now = Calendar.of(self.start + timedelta(minutes=len(self.demand)), 1, self.zone)
         at = int(now.kind(shape)[0]), int(now.slot(shape)[0])
         maximum = policy.max if ceiling is None else int(ceiling[at])
         minimum = int(floor[at])
         return dataclasses.replace(
-            policy,
+            named,
             min=minimum,
             max=maximum,
             initial=min(max(initial, minimum), maximum),
             scheduled=schedule(floor, shape, self.zone.key, ceiling),
         )
+
+
+def measured_by(judged: Prepared, seen: Prepared) -> Prepared:
+    """The same policies with datapoints of `seen`, their minutes judged by the demand of `judged`."""
+    blocks = tuple(
+        (
+            dataclasses.replace(
+                shared,
+                load=other.load,
+                new_points=other.new_points,
+                source=other.source,
+                high_points=other.high_points,
+                low_points=other.low_points,
+            ),
+            members,
+        )
+        for (shared, members), (other, _) in zip(judged.blocks, seen.blocks, strict=True)
+    )
+    return dataclasses.replace(judged, blocks=blocks)

@@ -65,10 +65,12 @@ class ServiceScaler:
 
     def _scale_out(self, now_s: float, outs: list[tuple[Tracker | Stepper, Proposal]]) -> None:
         tasks = max(proposal.tasks for _, proposal in outs)
-        for policy, proposal in outs:
-            if proposal.tasks == tasks:
-                policy.out_cooldown.start(now_s, self.desired)
+        leading = [policy for policy, proposal in outs if proposal.tasks == tasks]
         for policy in self._policies:
+            # [D] What an activity added counts for the next one, whichever policy calls for that [U]: else the
+            # second of two policies would multiply the new count by metrics of the old.
+            if policy in leading or now_s >= policy.out_cooldown.until_s:
+                policy.out_cooldown.start(now_s, self.desired)
             policy.in_until_s = now_s  # a scale-out ends every scale-in cooldown
         self._move(now_s, tasks, Cause.POLICY)
 

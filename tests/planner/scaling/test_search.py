@@ -9,9 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from planner.scaling.choose import Infeasible, Tuned, _either
 from planner.scaling.floors import CRON_DAYS, Calendar, Shape, levels, schedule, slot_minutes
-from planner.scaling.policies import Policy, TargetTracking
 from planner.scaling.search import Problem, Source
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
@@ -96,25 +94,3 @@ def test_a_day_is_judged_by_floors_that_never_saw_it() -> None:
 
     assert set(floor[3 * 1440 : 4 * 1440]) == {2}  # 1 vCPU at 80 %
     assert set(floor[:1440]) == {63}  # 50 / 0.8 = 62.5
-
-
-def tuned(hours: float, period_s: int) -> Tuned:
-    policy = Policy(1, 1, 9, target_tracking=(TargetTracking(50, period_s=period_s),))
-    return Tuned(policy, 1.0, (1.0, 1.0), hours, (hours, hours), None, (), 1, "because")
-
-
-def test_twenty_second_metrics_are_taken_where_they_save_a_tenth_and_the_other_is_shown() -> None:
-    worth, alike = _either(tuned(100, 60), tuned(89, 20)), _either(tuned(100, 60), tuned(95, 20))
-    assert isinstance(worth, Tuned)
-    assert isinstance(alike, Tuned)
-
-    assert (worth.task_hours_per_week, "save 11%" in worth.reason) == (89, True)
-    assert worth.alternative == tuned(100, 60)
-    assert (alike.task_hours_per_week, alike.alternative) == (100, tuned(95, 20))
-
-
-def test_what_only_twenty_second_metrics_hold_stays_infeasible_with_that_policy_beside_it() -> None:
-    verdict = _either(Infeasible("too fast", 0.9, 9, (), 1), tuned(50, 20))
-
-    assert isinstance(verdict, Infeasible)
-    assert verdict.alternative == tuned(50, 20)
