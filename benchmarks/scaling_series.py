@@ -121,3 +121,67 @@ FRESH: dict[str, Callable[[int, int], Series]] = {
 }
 SEEDS = (11, 12)
 DAYS = 42
+
+
+# Written before the rule of decision 0042 was last changed, and looked at only after
+
+
+def campus(days: int, seed: int) -> Series:
+    """Few hundred requests a minute with bursts on every time scale, quiet weekends, weeks of unlike level."""
+    rng = np.random.default_rng(seed)
+    hour, weekday, _ = clock(days)
+    level = 0.3 + bump(hour, 14, 4.5) + 0.25 * bump(hour, 21, 2.5)
+    level *= np.where(weekday >= 5, 0.6, 1) * days_factor(rng, days, 0.12)
+    level *= np.repeat(np.exp(rng.normal(0, 0.1, -(-days // 7))), 7 * DAY)[: len(level)]
+    for memory in (0.5, 0.95, 0.995):
+        level *= wander(rng, len(level), memory, 0.08)
+    return arrivals(rng, level, 60)
+
+
+def on_the_hour(days: int, seed: int) -> Series:
+    """Clients that poll at full hours: a spike of four minutes each, larger at midnight and on weekdays."""
+    rng = np.random.default_rng(seed)
+    hour, weekday, _ = clock(days)
+    level = 0.6 + 0.3 * bump(hour, 13, 5) * np.where(weekday < 5, 1, 0.4)
+    minute_of_hour = np.arange(len(level)) % 60
+    height = np.repeat(np.exp(rng.normal(-0.6, 0.25, days * 24)), 60)
+    level += height * np.where(hour < 1, 1.5, 1) * np.exp(-minute_of_hour / 4)
+    return arrivals(rng, level * days_factor(rng, days, 0.04) * wander(rng, len(level), 0.97, 0.04), 400)
+
+
+def shop(days: int, seed: int) -> Series:
+    """Evenings, a level that walks and grows, sales that start within five to fifteen minutes."""
+    rng = np.random.default_rng(seed)
+    hour, weekday, day = clock(days)
+    level = 0.25 + 0.6 * bump(hour, 12.5, 3) + 0.9 * bump(hour, 20, 2.8) * np.where(weekday == 6, 1.3, 1)
+    level *= np.repeat(np.exp(np.cumsum(rng.normal(0, 0.03, days))), DAY) * np.exp(0.03 * day / 7)
+    for _ in range(rng.poisson(days * 2 / 7)):
+        first = int(rng.integers(0, days)) * DAY + int(rng.uniform(9, 21) * 60)
+        after = np.arange(min(300, len(level) - first))
+        crowd = rng.uniform(0.4, 1.6) * np.minimum(1, after / rng.uniform(5, 15)) * np.exp(-after / 60)
+        level[first : first + len(after)] += crowd
+    return arrivals(rng, level * wander(rng, len(level), 0.98, 0.05), 600)
+
+
+def streams(days: int, seed: int) -> Series:
+    """Prime time, a weekly release at a fixed hour of unlike success, and two outages that end in a rush."""
+    rng = np.random.default_rng(seed)
+    hour, weekday, _ = clock(days)
+    level = 0.2 + bump(hour, 21, 2.6) + 0.3 * bump(hour, 15, 3) * np.where(weekday >= 5, 1.6, 1)
+    for week in range(days // 7):
+        first = (week * 7 + 4) * DAY + 18 * 60
+        after = np.arange(min(360, len(level) - first))
+        crowd = rng.lognormal(-0.3, 0.5) * np.minimum(1, after / 10) * np.exp(-after / 110)
+        level[first : first + len(after)] += crowd
+    for first in rng.integers(0, len(level) - 120, 2):
+        level[first : first + 25] *= 0.2
+        level[first + 25 : first + 60] *= 1.5
+    return arrivals(rng, level * days_factor(rng, days, 0.05) * wander(rng, len(level), 0.985, 0.04), 900)
+
+
+HELD_OUT: dict[str, Callable[[int, int], Series]] = {
+    "campus": campus,
+    "on the hour": on_the_hour,
+    "shop": shop,
+    "streams": streams,
+}
