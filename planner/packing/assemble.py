@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import Any
 
+from planner.model import SPOT
 from planner.packing.greedy import Fleet
 from planner.packing.problem import PackedInstances, PackingProblem, Unplaced
 from planner.packing.shapes import Shapes
@@ -62,31 +63,35 @@ def _named(problem: PackingProblem, counts: Counter[int], services: int) -> tupl
 def _keep_what_survives(problem: PackingProblem, lines: Counter[Line], running: Counter[int]) -> None:
     """Where max_count left no room for standby places, run only as many tasks as the loss of any zone leaves
     places for; the places of the others stay free."""
-    places: dict[str, Counter[str]] = defaultdict(Counter)
-    for (_, zone, _, tasks, standby), count in lines.items():
-        for service, held in (*tasks, *standby):
-            places[service][zone] += held * count
     services = len(problem.tasks)
     for s, task in enumerate(problem.tasks):
-        by_zone = places[task.service].values()
-        survivors = sum(by_zone) - max(by_zone, default=0)
-        for _ in range(running[s] + running[s + services] - survivors):
+        while running[s] + running[s + services] > _survivors(task.service, lines):
             _stand_down(task.service, lines)
             # Counting the stricter unit first keeps the bound for what is placed valid.
             running[s if running[s] else s + services] -= 1
 
 
+def _survivors(service: str, lines: Counter[Line]) -> int:
+    """Places for the service that are left when the zone with most of them is lost."""
+    by_zone: Counter[str] = Counter()
+    for (_, zone, _, tasks, standby), count in lines.items():
+        by_zone[zone] += count * (dict(tasks).get(service, 0) + dict(standby).get(service, 0))
+    return by_zone.total() - max(by_zone.values(), default=0)
+
+
 def _stand_down(service: str, lines: Counter[Line]) -> None:
-    """Turn one running task of the service into a standby place, on one instance."""
-    line = next(key for key, count in sorted(lines.items()) if count and dict(key[3]).get(service, 0))
+    """Turn one running task of the service into a standby place, on one instance; on Spot, where no place is
+    kept, only stop it."""
+    held = [key for key, count in sorted(lines.items()) if count and dict(key[3]).get(service, 0)]
+    line = min(held, key=lambda key: key[2] == SPOT)
     name, zone, purchase, tasks, standby = line
     fewer, more = Counter(dict(tasks)), Counter(dict(standby))
     fewer[service] -= 1
-    more[service] += 1
+    more[service] += purchase != SPOT
     lines[line] -= 1
     if not lines[line]:
         del lines[line]
-    lines[name, zone, purchase, tuple(sorted((+fewer).items())), tuple(sorted(more.items()))] += 1
+    lines[name, zone, purchase, tuple(sorted((+fewer).items())), tuple(sorted((+more).items()))] += 1
 
 
 class _Queues:

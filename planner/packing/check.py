@@ -52,6 +52,8 @@ def _line_violations(
             found.append(f"{service} may not run on {offer.instance_type} by its constraints")
         if line.purchase == SPOT and not task.may_use_spot:
             found.append(f"{service} may not run on Spot")
+    if line.purchase == SPOT and line.standby:
+        found.append(f"places are kept free on Spot, on {offer.instance_type}")
     if held and not load.fits_in(offer.room):
         found.append(f"{offer.instance_type} holds {load} in {offer.room}")
     if any(n > 1 for n in ports.values()):

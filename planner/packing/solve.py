@@ -25,7 +25,7 @@ from planner.packing.spot import SpotPools
 from planner.packing.type_choice import choose_types
 from planner.packing.variants import UNLIMITED, exact
 from planner.packing.zone_search import ZoneSearch
-from planner.packing.zones import zone_demand
+from planner.packing.zones import places_of, zone_demand
 from planner.units import CpuUnits, MiB, Seconds, UsdPerHour
 
 DEFAULT_TIME_LIMIT: Final = Seconds(60)
@@ -88,8 +88,8 @@ class _Task:
 
     def __post_init__(self) -> None:
         counts, on_spot = unit_counts(self.problem, self.left_out)
-        self.total = self.shapes.demand([n - f for n, f in zip(counts, on_spot, strict=True)] + on_spot)
         self.demand = zone_demand(counts, on_spot, self.problem.zones, self.problem.survive_zone_loss)
+        self.total = self.shapes.demand(self.demand.places.sum(axis=0))
 
     def solve(self, tick: Callable[[], None]) -> Packing:
         pools = SpotPools.of(self.problem, self.shapes)
@@ -127,20 +127,13 @@ class _Task:
         pools: SpotPools | None,
         tick: Callable[[], None],
     ) -> list[Fleet]:
-        whole = self._zone_factor() * rounded_up(bound, self.shapes)
-        goal = float(whole) / self.problem.zones * (1.0 + self.gap_goal)
+        goal = float(rounded_up(bound, self.shapes)) / self.problem.zones * (1.0 + self.gap_goal)
         search = ZoneSearch(self.problem, state, self.demand, goal, self.deadline, self.seed)
         if pools is None:
             if first is None and self.problem.zones == 1 and not state.first_left.any():
                 first = [state.first_fleet]
             return search.fleets(first, tick)
         return pools.fleets(search, state.pricing.shapes, tick)
-
-    def _zone_factor(self) -> Fraction:
-        """Whatever zone is lost, the other zones are a fleet for all tasks: summed over the zones, that is
-        zones - 1 times the fleet's cost on one side and zones times the bound on the other."""
-        zones = self.problem.zones
-        return Fraction(zones, zones - 1) if self.problem.survive_zone_loss else Fraction(1)
 
     def _packing(self, state: Generated, proved: Fraction, fleets: list[Fleet]) -> Packing:
         shapes = state.pricing.shapes
@@ -190,11 +183,11 @@ class _Task:
 
     def _bound(self, state: Generated, proved: Fraction, running: Any) -> Fraction:
         """The bound for the tasks that were placed, which are all but those max_count had no room for."""
-        placed = self.shapes.demand([running[unit] for unit in range(2 * len(self.problem.tasks))])
+        places = places_of([running[unit] for unit in range(2 * len(self.problem.tasks))], self.demand)
+        placed = self.shapes.demand(places)
         spares = spare_floor(self.shapes, self.problem)
         if (placed == self.total).all():
-            whole = rounded_up(rounded_up(proved, self.shapes) * self._zone_factor(), self.shapes)
-            return whole + spares
+            return rounded_up(proved, self.shapes) + spares
         shapes = uncapped(state.pricing.shapes)
         some = dual_bound(state.duals, state.worth_at_most.tolist(), placed, shapes, state.pricing.scale)
         return rounded_up(some, self.shapes) + spares

@@ -165,7 +165,7 @@ def choose_types(
 ) -> Chosen | None:
     """The choice whose quick fleets are the cheapest, solved properly; None where no choice takes all tasks.
 
-    `demand` is tasks a shape in all, `zones` the places a shape in each zone.
+    `demand` is places a shape in all, `zones` the places a shape in each zone.
     """
     choices = list_choices(shapes, demand, most)
     if choices.sets.shape[0] == 0:
@@ -180,8 +180,7 @@ def choose_types(
             break
         trials.append(_trial(choices, c, zones, deadline.share(0.7 / (_TRIALS - number)), seed))
     best = min(trials, key=lambda trial: (trial.estimate, len(trial.shapes.offers)))
-    share_of_all = float(demand.sum()) / max(1.0, float(sum(zone.sum() for zone in zones)))
-    _raise_bound(choices, best.estimate * share_of_all, deadline)
+    _raise_bound(choices, best.estimate, deadline)
     bound = max(Fraction(choices.least), unlimited.bound)
     return Chosen(best.shapes, best.state, bound, best.fleets)
 
@@ -261,9 +260,8 @@ def _trial(choices: TypeChoices, c: int, zones: list[Any], deadline: Deadline, s
     chosen = choices.only(c)
     state = generate(chosen, choices.demand, deadline.share(0.5), max_rounds=60, thorough=False)
     choices.close(c, float(state.bound) * (1.0 - _SAFETY))
-    share = float(sum(zone.sum() for zone in zones)) / max(1.0, float(choices.demand.sum()))
-    if sum(state.first_fleet.values()) * share > _MANY_INSTANCES * len(zones):
-        return _Trial(state.master.cost * share, chosen, state, None)
+    if sum(state.first_fleet.values()) > _MANY_INSTANCES * len(zones):
+        return _Trial(state.master.cost, chosen, state, None)
     packed = [
         pack_zone(state, zone, chosen.limits, 0.0, deadline.share(1.0 / (len(zones) - z)), seed, attempts=1)
         for z, zone in enumerate(zones)

@@ -21,7 +21,9 @@ def zone_demand(counts: list[int], on_spot: list[int], zones: int, survive_zone_
 
     `on_spot` of the `counts` tasks of a service may run on Spot, evenly in every zone too. To survive the loss
     of a zone, n tasks need places so that any zones - 1 zones hold n: with at most q = ceil(n / (zones - 1))
-    places in a zone, n + q places in total are enough and the fewest possible. Kept places are not on Spot.
+    places in a zone, n + q places in total are enough. They are the fewest possible: summed over the zone that
+    is lost, (zones - 1) x total >= zones x n. So a bound of a fleet for all places, wherever they are, is a
+    bound of every fleet that survives. Kept places are not on Spot.
     """
     services = len(counts)
     running = np.zeros((zones, 2 * services), np.int64)
@@ -36,6 +38,18 @@ def zone_demand(counts: list[int], on_spot: list[int], zones: int, survive_zone_
         running[order, services + s] = places[order, services + s] = _even(on_spot[s], zones)
         start = (start + (count + kept) % zones) % zones
     return ZoneDemand(running, places)
+
+
+def places_of(running: Any, demand: ZoneDemand) -> Any:
+    """(units) places that a fleet with so many running tasks a unit has at least: all that were asked for where
+    all tasks of the service run, else those of the running tasks."""
+    found = np.asarray(running, np.int64).copy()
+    services = found.shape[0] // 2
+    asked, places = demand.running.sum(axis=0), demand.places.sum(axis=0)
+    for s in range(services):
+        if found[s] + found[s + services] == asked[s] + asked[s + services]:
+            found[[s, s + services]] = places[[s, s + services]]
+    return found
 
 
 def _even(total: int, parts: int) -> list[int]:
