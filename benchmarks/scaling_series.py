@@ -185,3 +185,4 @@ HELD_OUT: dict[str, Callable[[int, int], Series]] = {
     "shop": shop,
     "streams": streams,
 }
+HELD_OUT_SEEDS = (21, 22)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from planner.scaling.demand_file import Demand
 
 FRONTIER_SHOWN = 12
+MOST_MEMORY_MIB = 32_768 * 1_024
+"""Above the memory of any instance type."""
 
 
 def register(app: typer.Typer) -> None:
@@ -40,9 +42,23 @@ def run(
         bool, typer.Option("--high-resolution", help="Only 20-second metrics (extra CloudWatch charge).")
     ] = False,
     metrics: Annotated[
-        str,
-        typer.Option(help="Metric resolution: 60s, 20s, or either (20s where it saves a tenth of the cost)."),
-    ] = "either",
+        str | None,
+        typer.Option(
+            help="Metric resolution: 60s, 20s, or either (20s where it repays its charge). Default: either, "
+            "and 60s with --tasks-per-instance."
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A metric to choose among, repeatable: cpu, memory, requests, custom:<column>. Default: all that "
+            "the file's columns (and --task-memory-mib) can tell; cpu with --tasks-per-instance."
+        ),
+    ] = None,
+    task_memory_mib: Annotated[
+        int | None,
+        typer.Option(help="Memory of one task; with a column memory_mib a minute also needs what memory fills."),
+    ] = None,
     tasks_per_instance: Annotated[
         int | None,
         typer.Option(help="Also choose the capacity provider's target: tasks that fit one of its instances."),
@@ -70,7 +86,14 @@ def run(
         raise terminal.BadInput(f"--tasks-per-instance must be from 1 to 10,000, not {tasks_per_instance}.")
     if usd_per_task_hour is not None and not 0 <= usd_per_task_hour < 10_000:
         raise terminal.BadInput(f"--usd-per-task-hour must be a price of 0 or more, not {usd_per_task_hour:g}.")
-    resolution = _resolution(metrics, high_resolution=high_resolution)
+    if task_memory_mib is not None and not 1 <= task_memory_mib <= MOST_MEMORY_MIB:
+        raise terminal.BadInput(f"--task-memory-mib must be from 1 to {MOST_MEMORY_MIB:,}, not {task_memory_mib}.")
+    on_instances = tasks_per_instance is not None
+    resolution = _resolution(metrics or ("60s" if on_instances else "either"), high_resolution=high_resolution)
+    if on_instances and metric not in (None, ["cpu"]):
+        raise terminal.BadInput(
+            "--tasks-per-instance with another metric than cpu is not supported yet: leave one of them out."
+        )
     known = _known(load_demand(demand), as_of)
     result = _tune(
         known,
@@ -80,6 +103,9 @@ def run(
         timezone=timezone,
         maximum_tasks=maximum,
         resolution=resolution,
+        loads=known.loads,
+        metrics=("cpu",) if on_instances else metric,
+        task_memory_mib=task_memory_mib,
         usd_per_task_hour=usd_per_task_hour,
         seed=seed,
     )
@@ -166,13 +192,15 @@ def _draw(
 
     shown = [(scaling_pictures.choice(result, slo=slo), scaling_pictures.choice_told(result))]
     if isinstance(result, Tuned):
-        outcome = simulate(known.vcpu, known.start, result.policy, utilisation=utilisation)
+        outcome = simulate(known.vcpu, known.start, result.policy, utilisation=utilisation, loads=known.loads)
         picture = scaling_pictures.replay(outcome, known.start, result.policy, utilisation=utilisation)
         shown.append((picture, f"The chosen policy on the known weeks: {scaling_pictures.replay_told(outcome)}"))
     write_page(path, shown, f"Thresholds for {name}")
 
 
 def _document(result: Tuned | Infeasible, known: Demand) -> dict[str, Any]:
+    import dataclasses
+
     from planner.scaling import Tuned, print_policy
 
     document: dict[str, Any] = {
@@ -180,7 +208,8 @@ def _document(result: Tuned | Infeasible, known: Demand) -> dict[str, Any]:
         "reason": result.reason,
         "minutes": len(known.vcpu),
         "candidates": result.candidates,
-        "frontier": [_point(point) for point in result.frontier],
+        "tried": [dataclasses.asdict(tried) for tried in result.tried],
+        "frontier": [dataclasses.asdict(point) for point in result.frontier],
         "warnings": list(known.warnings),
         "alternative": _alternative(result.alternative),
     }
@@ -216,12 +245,6 @@ def _alternative(other: Tuned | None) -> dict[str, Any] | None:
     }
 
 
-def _point(point: Any) -> dict[str, Any]:
-    import dataclasses
-
-    return dataclasses.asdict(point)
-
-
 def _show(document: dict[str, Any], title: str) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -230,12 +253,14 @@ def _show(document: dict[str, Any], title: str) -> None:
     shown = Console()
     points = document["frontier"]
     table = Table(title=escape(f"{title}: cost against attainment"))
-    for column in ("task-hours a week", "attainment", "target %", "scale-in cooldown s", "floor", "holds"):
+    columns = ("task-hours a week", "attainment", "metric", "target", "scale-in cooldown s", "floor", "holds")
+    for column in columns:
         table.add_column(column)
     for point in points[:: max(1, len(points) // FRONTIER_SHOWN)]:
         table.add_row(
             f"{point['task_hours_per_week']:,.0f}",
             f"{point['attainment']:.3%}",
+            escape(f"{point['metric']}, {point['period_s']} s"),
             f"{point['target']:g}",
             f"{point['scale_in_cooldown_s']:g}",
             f"{point['floor']} x {point['margin']:g}" if point["margin"] else "none",
@@ -245,11 +270,10 @@ def _show(document: dict[str, Any], title: str) -> None:
     shown.print(document["reason"], markup=False)
     policy = document["policy"]
     if policy is not None:
-        tracking = policy["target_tracking"][0]
         cost = document["cost"]
         low, high = cost["task_hours_per_week_interval"]
         shown.print(
-            f"Track {tracking['target']:g} % CPU, {policy['min']} to {policy['max']} tasks, "
+            f"Track {_tracked(policy)}, {policy['min']} to {policy['max']} tasks, "
             f"{len(policy.get('scheduled', []))} scheduled actions; {cost['task_hours_per_week']:,.0f} "
             f"task-hours a week ({low:,.0f} to {high:,.0f}), attainment {document['attainment']:.3%}.",
             markup=False,
@@ -261,11 +285,23 @@ def _show(document: dict[str, Any], title: str) -> None:
             f"week, attainment {capacity['attainment']:.3%}.",
             markup=False,
         )
-    other = document["alternative"]
-    if other is not None:
-        shown.print(
-            f"With {other['period_s']}-second metrics: {other['task_hours_per_week']:,.0f} task-hours a week.",
-            markup=False,
-        )
+    for tried in document["tried"][1:]:
+        hours = tried["task_hours_per_week"]
+        came_to = "leaves no room" if hours is None else f"{hours:,.0f} task-hours a week"
+        shown.print(f"On {tried['metric']} every {tried['period_s']} seconds: {came_to}.", markup=False)
     for warning in document["warnings"]:
         terminal.console().print(f"Warning: {warning}", markup=False)
+
+
+def _tracked(policy: dict[str, Any]) -> str:
+    """What a policy tracks, as a reader says it."""
+    told = []
+    for tracking in policy["target_tracking"]:
+        metric, resolution = tracking["metric"].removesuffix("HighResolution"), tracking.get("period_s", 60)
+        unit = {
+            "ECSServiceAverageCPUUtilization": "% CPU",
+            "ECSServiceAverageMemoryUtilization": "% memory",
+            "ALBRequestCountPerTarget": "requests a minute and target",
+        }.get(metric, f"of {metric.removeprefix('custom:')} a task")
+        told.append(f"{tracking['target']:g} {unit} every {resolution} s")
+    return " and ".join(told)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -100,7 +100,7 @@ class Problem:
     def on(self, signal: Signal) -> Problem:
         """The same problem with policies on another metric; what is learned of the demand is kept."""
         other = dataclasses.replace(self, signal=signal)
-        learned = {name: self.__dict__[name] for name in LEARNED if name in self.__dict__}
+        learned: dict[str, Any] = {name: self.__dict__[name] for name in LEARNED if name in self.__dict__}
         other.__dict__.update(learned)
         return other
 

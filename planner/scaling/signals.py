@@ -52,6 +52,8 @@ class Signal:
 
     metrics: tuple[Measured, ...]
     load: FloatArray
+    task_memory_mib: int | None = None
+    """Of a policy on memory, which cannot do without."""
 
     @property
     def name(self) -> str:
@@ -64,12 +66,17 @@ class Signal:
         return all(m.has_high_resolution for m in self.metrics)
 
     def together(self, other: Signal) -> Signal:
-        return Signal((*self.metrics, *other.metrics), np.fmax(self.load, other.load))
+        return Signal(
+            (*self.metrics, *other.metrics),
+            np.fmax(self.load, other.load),
+            self.task_memory_mib or other.task_memory_mib,
+        )
 
     def translated(self, policy: Policy) -> Policy:
         """A policy on CPU of this load, as policies on the metrics themselves."""
         tracking = policy.target_tracking[0]
-        return replace(policy, target_tracking=tuple(_on(measured, tracking) for measured in self.metrics))
+        named = tuple(_on(measured, tracking) for measured in self.metrics)
+        return replace(policy, target_tracking=named, task_memory_mib=self.task_memory_mib)
 
 
 def _on(measured: Measured, tracking: TargetTracking) -> TargetTracking:
@@ -124,7 +131,7 @@ def _signal(
         if task_memory_mib is None:
             raise MetricError("a policy on memory needs the memory of a task: give --task-memory-mib")
         share = _column(loads, "memory_mib", name) / task_memory_mib
-        return Signal((Measured(MEMORY, 1.0),), share * task_vcpu)
+        return Signal((Measured(MEMORY, 1.0),), share * task_vcpu, task_memory_mib)
     if name != "requests" and not (name.startswith(CUSTOM) and len(name) > len(CUSTOM)):
         raise MetricError(f"the metric {name!r} is not known: use cpu, memory, requests or custom:<column>")
     load = _column(loads, name.removeprefix(CUSTOM), name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -35,8 +34,7 @@ def both(signal: Signal, target: float, period_s: int = 60) -> tuple[tuple[float
     problem = Problem(NEEDED, MONDAY, 1.0, 0.999, 0.8, ZoneInfo("UTC"), None, signal)
     policy = problem.policy(target, 60, period_s)
     lanes = problem.replayed([policy], [Source()])
-    named = replace(signal.translated(policy), task_memory_mib=MEMORY_MIB)
-    seen = simulate(DEMAND, MONDAY, named, loads=LOADS)
+    seen = simulate(DEMAND, MONDAY, signal.translated(policy), loads=LOADS)
     missed = int((np.ceil(NEEDED / 0.8 - 1e-6) > seen.trajectory.running).sum())
     return (float(lanes.hours.sum()), int(lanes.violations.sum())), (seen.task_hours, missed)
 
