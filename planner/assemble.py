@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from planner.back_tests import judged_demand
-from planner.candidates import tasks_at
 from planner.cost import CostLine, fleet_lines, total
 from planner.decide import Decision
 from planner.documents import PlanDocument
@@ -31,21 +30,18 @@ from planner.documents.plan import (
 )
 from planner.estate_cost import price_of
 from planner.fleet_plan import fleet_line, kept_providers, retired_providers
-from planner.made import DECIMALS, Made, busiest_minute, counts_by_hour
+from planner.made import DECIMALS, Made, counts_by_hour
 from planner.model import Estate, Rejection
-from planner.packing import PackingProblem, pack, parse_strategy
+from planner.packing import parse_strategy
 from planner.plan_cost import lines_by_service
 from planner.prices.quotes import age_sentence
-from planner.settings import Settings
-from planner.units import Seconds
 from planner.workloads import Workload
 
 
-def assemble(made: Made) -> PlanDocument:
+def assemble(made: Made, packing: PackingProof) -> PlanDocument:
     """The plan as a checked document."""
     fleet = [fleet_line(made, group) for group in made.chosen.groups]
     kept = kept_providers(made)
-    peak = busiest_minute(made)
     services = tuple(_service(made, w, fleet) for w in made.workloads)
     cost = _cost(made, fleet, kept, services)
     demand, back_test = judged_demand(made.workloads, made.chosen.groups, made.settings.utilisation)
@@ -61,7 +57,7 @@ def assemble(made: Made) -> PlanDocument:
         services=services,
         fleet=(*fleet, *kept),
         retired=tuple(retired_providers(made, [*fleet, *kept])),
-        packing=_proof(made, peak),
+        packing=packing,
         cost=cost,
         candidates=_candidates(made.decision),
         excluded=_excluded(made.excluded),
@@ -104,7 +100,7 @@ def _service(made: Made, workload: Workload, fleet: list[FleetPlan]) -> ServiceP
     )
 
 
-# Cost and proof
+# Cost
 
 
 def _cost(made: Made, fleet: list[FleetPlan], kept: list[FleetPlan], services: tuple[ServicePlan, ...]) -> Cost:
@@ -139,49 +135,6 @@ def _lines(lines: Iterable[CostLine]) -> tuple[CostLinePlan, ...]:
         )
         for line in lines
     )  # fmt: skip
-
-
-def _proof(made: Made, minute: int) -> PackingProof:
-    """The chosen fleet at its busiest minute against the cheapest possible one for the same tasks.
-
-    The bound leaves zones out, so it holds for any spread. Surviving a zone: whichever of n zones is lost,
-    what remains must hold everything, so n - 1 times the fleet is at least n times the bound without it.
-    """
-    tasks = tuple(t for group in made.chosen.groups for t in tasks_at(group, made.workloads, minute) if t.count)
-    if not tasks:
-        return PackingProof(
-            status="nothing to pack", usd_per_hour=0, lower_bound_usd_per_hour=0, gap=0,
-            statement="No service of this plan runs on instances, so there is nothing to pack.",
-        )  # fmt: skip
-    settings, zones = made.settings, len(made.search.zones)
-    problem = PackingProblem(tasks=tasks, catalogue=made.search.catalogue, max_types=settings.max_instance_types)
-    best = pack(problem, time_limit=Seconds(settings.solver_seconds), seed=settings.seed)
-    spare = zones / (zones - 1) if settings.survive_zone_loss and zones > 1 else 1.0
-    running = sum(int(g.run.instances[minute]) * g.offer.usd_per_hour for g in made.chosen.groups)
-    bound = min(best.lower_bound_usd_per_hour * spare, running)
-    gap = max(0.0, running / bound - 1) if bound else 0.0
-    count = sum(t.count for t in tasks)
-    return PackingProof(
-        status=best.status,
-        usd_per_hour=round(running, DECIMALS),
-        lower_bound_usd_per_hour=round(bound, DECIMALS),
-        gap=round(gap, 6),
-        premium_usd_per_hour=max(0.0, round(running - best.usd_per_hour * spare, DECIMALS)),
-        statement=_statement(count, running, bound, gap, best.usd_per_hour * spare, settings),
-    )
-
-
-def _statement(count: int, running: float, bound: float, gap: float, packed: float, settings: Settings) -> str:
-    most = settings.max_instance_types
-    rule = "of one instance type" if most == 1 else f"of at most {most} instance types"
-    if settings.survive_zone_loss:
-        rule += " that survives the loss of a zone"
-    return (
-        f"At its busiest minute the fleet runs {count} tasks for ${running:.2f} an hour. No fleet {rule} can run "
-        f"them for less than ${bound:.2f}, so this one is at most {gap:.1%} above the cheapest possible. Packed "
-        f"for that minute alone they would cost ${packed:.2f}; the rest is what ECS's own placement, at least two "
-        "instances, and a type that suits the whole week cost."
-    )
 
 
 def _candidates(decision: Decision) -> tuple[Candidate, ...]:

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.decide import Option
-from planner.fleet import FleetRules, FleetRun, fluid_instances, misfits, replay_fleet
+from planner.fleet import (
+    FleetRules,
+    FleetRun,
+    fluid_instances,
+    misfits,
+    replay_fleet,
+    scarcest,
+    usual_strategy,
+)
 from planner.model import FleetLine, InstanceType, Rejection, TaskType
 from planner.packing import parse_strategy, place
 from planner.settings import Settings
@@ -25,8 +33,6 @@ BEST_OVERALL = 5
 BEST_OF_OTHER_FAMILIES = 5
 TARGET_CAPACITIES = (100, 95, 90, 80, 70)
 """Percent; under 100 keeps spare instances, so tasks wait less for a boot."""
-STRATEGIES = ("spread:az,binpack:memory", "binpack:memory,spread:az")
-"""Under a target capacity of 100, binpack must come before spread (ECS developer guide, cluster auto scaling)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,6 @@ class Search:
             zones=self.zones,
             min_size=self.min_size,
             target_capacity_percent=target_capacity_percent,
-            strategy=STRATEGIES[0] if target_capacity_percent == 100 else STRATEGIES[1],
         )
 
 
@@ -215,18 +220,20 @@ def replay_candidate(
     min_sizes: Mapping[str, int] | None = None,
 ) -> FleetCandidate:
     """Run each type's services on a fleet of that type. `assigned`: service -> instance type; `min_sizes`
-    raises the rules' minimum by type."""
+    raises the rules' minimum by type; each fleet packs by what its services are shortest of."""
 
     def group(offer: InstanceType) -> Group:
         least = max(rules.min_size, (min_sizes or {}).get(offer.instance_type, 0))
         mine = [w for w in workloads if assigned[w.name] == offer.instance_type]
-        return _group(offer, mine, replace(rules, min_size=least), search.settings.seed)
+        short_of = scarcest({w.name: w.tasks for w in mine}, [w.task_type for w in mine], offer)
+        placed = usual_strategy(short_of, rules.target_capacity_percent)
+        return replay_group(offer, mine, replace(rules, min_size=least, strategy=placed), search.settings.seed)
 
     groups = tuple(group(offer) for offer in sorted(offers.values(), key=lambda o: o.instance_type))
-    return FleetCandidate(_option(workloads, groups, search), groups)
+    return FleetCandidate(option_of(workloads, groups, search), groups)
 
 
-def _group(offer: InstanceType, workloads: Sequence[Workload], rules: FleetRules, seed: int) -> Group:
+def replay_group(offer: InstanceType, workloads: Sequence[Workload], rules: FleetRules, seed: int) -> Group:
     counts = {w.name: w.tasks for w in workloads}
     run = replay_fleet(counts, [w.task_type for w in workloads], offer, rules, seed)
     return Group(offer, tuple(w.name for w in workloads), rules, run)
@@ -265,7 +272,7 @@ def lost_zone(workloads: Sequence[Workload], group: Group) -> str | None:
     return None
 
 
-def _option(workloads: Sequence[Workload], groups: tuple[Group, ...], search: Search) -> Option:
+def option_of(workloads: Sequence[Workload], groups: tuple[Group, ...], search: Search) -> Option:
     names = " and ".join(g.offer.instance_type for g in groups)
     target = groups[0].rules.target_capacity_percent
     pending = _pending(groups)
@@ -280,7 +287,7 @@ def _option(workloads: Sequence[Workload], groups: tuple[Group, ...], search: Se
     ]
     return Option(
         name=f"{names}, target capacity {target} %{_never_below(groups, search)}",
-        description=f"{sizes}; placed {groups[0].rules.strategy}",
+        description=f"{sizes}; placed {' and '.join(dict.fromkeys(g.rules.strategy for g in groups))}",
         usd_per_hour=UsdPerHour(sum(g.usd_per_hour for g in groups) + search.fixed_usd_per_hour),
         attainment=min(kept, default=1.0),
         lower_bound_usd_per_hour=UsdPerHour(sum(bounds) + search.fixed_usd_per_hour),

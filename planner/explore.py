@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from planner import figures, pipeline, report
+from planner.packing.clock import Clock
 from planner.pipeline import Planned, Study, Unplannable
 from planner.prices import PriceBook
+from planner.proof import Effort
 from planner.settings import Settings, parse_settings
 from planner.workloads import Workload
 
@@ -26,9 +28,11 @@ OBJECTIVES: Final = (0.99, 0.995, 0.999, 0.9995)
 
 
 class Explorer:
-    """Plans of one study, remembered by what was asked."""
+    """Plans of one study, remembered by what was asked; of the proof they have the bound alone, so that nobody
+    waits for the rest. A `clock` (e.g. time.monotonic) makes `settings.solver_seconds` a limit."""
 
-    def __init__(self, studied: Study, book: PriceBook, settings: Settings) -> None:
+    def __init__(self, studied: Study, book: PriceBook, settings: Settings, clock: Clock | None = None) -> None:
+        self._effort = Effort(clock=clock, is_whole=False)
         self.studied, self.book, self.settings = studied, book, settings
         self._workloads: dict[str, tuple[Workload, ...] | Unplannable] = {}
         self._plans: dict[str, Planned | Unplannable] = {}
@@ -42,7 +46,7 @@ class Explorer:
             self._plans[key] = (
                 workloads
                 if isinstance(workloads, Unplannable)
-                else pipeline.plan_workloads(self.studied, workloads, settings, self.book)
+                else pipeline.plan_workloads(self.studied, workloads, settings, self.book, effort=self._effort)
             )
         return self._plans[key]
 

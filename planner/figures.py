@@ -253,6 +253,38 @@ def scaling_panel(minutes: pd.DataFrame, service: str) -> go.Figure:
     return figure
 
 
+def near_bars(fleets: pd.DataFrame, bound: float, told: str) -> go.Figure:
+    """Fleets for the same tasks beside a lower bound, which a line shows and `told` explains.
+
+    `fleets`: name, kind (plan, packed, other, rebuilt), usd_per_hour.
+    """
+    import plotly.graph_objects as go
+
+    styles = {"plan": (VERMILION, ""), "packed": (BLUE, "/"), "other": (SKY, ""), "rebuilt": (YELLOW, "x")}
+    names = [label(name) for name in fleets["name"]]
+    figure = _figure(max(200, 34 * len(names) + 100), showlegend=False)
+    figure.add_trace(
+        go.Bar(
+            y=names, x=fleets["usd_per_hour"], orientation="h",
+            marker={
+                "color": [styles[kind][0] for kind in fleets["kind"]],
+                "pattern": {"shape": [styles[kind][1] for kind in fleets["kind"]], "fgopacity": 0.35},
+            },
+            text=[f"${usd:,.2f}" for usd in fleets["usd_per_hour"]], textposition="auto",
+            hovertemplate="%{y}: $%{x:,.2f} an hour<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.add_vline(x=bound, line={"color": GREY, "dash": "dash", "width": 2})
+    figure.add_annotation(
+        x=bound, y=1, yref="paper", yanchor="bottom", xanchor="right", showarrow=False,
+        text=f"{told}: ${bound:,.2f}",
+    )  # fmt: skip
+    figure.update_layout(margin={"l": 10, "r": 20, "t": 30, "b": 45})
+    figure.update_xaxes(tickprefix="$", tickformat=",.2f", title="USD an hour", nticks=4, tickangle=0)
+    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=names, automargin=True)
+    return figure
+
+
 def frontier(candidates: pd.DataFrame) -> go.Figure:
     """Cost against attainment. `candidates`: name, usd_per_month, attainment, state (chosen/frontier/other)."""
     import plotly.graph_objects as go

@@ -71,6 +71,23 @@ def fluid_instances(counts: Counts, tasks: Sequence[TaskType], offer: InstanceTy
     return need
 
 
+def scarcest(counts: Counts, tasks: Sequence[TaskType], offer: InstanceType) -> str:
+    """Of which these tasks use the larger share of an instance over the minutes: "cpu" or "memory"."""
+
+    def share(field: str) -> float:
+        used = sum(float(counts[task.service].sum()) * getattr(task.needs, field) for task in tasks)
+        return float(used / max(1, getattr(offer.room, field)))
+
+    return "cpu" if share("cpu_units") > share("memory_mib") else "memory"
+
+
+def usual_strategy(resource: str, target_capacity_percent: int) -> str:
+    """Spread over zones, then pack by `resource`. Under a target capacity of 100 binpack must come before spread
+    (ECS developer guide, cluster auto scaling)."""
+    pack, spread = f"binpack:{resource}", "spread:az"
+    return f"{spread},{pack}" if target_capacity_percent == 100 else f"{pack},{spread}"
+
+
 def misfits(tasks: Sequence[TaskType], offer: InstanceType) -> tuple[Rejection, ...]:
     """Tasks that no instance of this type can take even when it is empty, with the reason."""
     return tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,8 +37,9 @@ def fleet_line(made: Made, group: Group) -> FleetPlan:
     model = _busiest_provider(made)
     name = present.name if present else provider_name(made.estate.cluster, group.offer.instance_type)
     at_start = _instances_for(group, made, {n: _count_at_start(made.workload(n)) for n in group.services})
-    largest = _instances_for(group, made, _rollout_counts(group, made))
-    most = max(largest, at_start, int(group.run.instances.max()))
+    held = _rollout(group, made)
+    busiest = int(group.run.instances.max())
+    most = max(held.instances, at_start, busiest)
     return FleetPlan(
         capacity_provider=name,
         auto_scaling_group=(present.auto_scaling_group or name) if present else name,
@@ -54,6 +56,8 @@ def fleet_line(made: Made, group: Group) -> FleetPlan:
         instances_by_hour_of_week=counts_by_hour(made, group.run.instances),
         target_capacity_percent=group.rules.target_capacity_percent,
         usd_per_hour=round(group.offer.usd_per_hour, DECIMALS),
+        busiest_size=busiest,
+        max_size_reason=held.reason(most),
     )
 
 
@@ -65,14 +69,41 @@ def _count_at_start(workload: Workload) -> int:
     return min(max(workload.service.desired_count, scaling.min_capacity), scaling.max_capacity)
 
 
-def _rollout_counts(group: Group, made: Made) -> dict[str, int]:
-    """All services at their maximum while the largest of them rolls a deployment over itself."""
+@dataclass(frozen=True, slots=True)
+class _Rollout:
+    """The most that a group may ever have to hold: every service at its own maximum, while the largest of them
+    rolls a deployment over itself."""
+
+    tasks: int
+    largest: str
+    maximum_percent: int
+    extra_tasks: int
+    instances: int
+
+    def reason(self, most: int) -> str:
+        if not self.tasks:
+            return "no service runs on it"
+        if most > self.instances:
+            return f"{most} run already, or ran in the measured weeks"
+        rolls = (
+            f", while {self.largest}, the largest, rolls a deployment over itself ({self.extra_tasks:,} more at"
+            f" maximumPercent {self.maximum_percent})"
+        )
+        return (
+            f"ECS needs {self.instances} instances to place every service at its own maximum, {self.tasks:,} tasks"
+            f" together{rolls if self.extra_tasks else ''}; none is started before tasks wait for room"
+        )
+
+
+def _rollout(group: Group, made: Made) -> _Rollout:
     counts = {n: _most_tasks(made.workload(n)) for n in group.services}
-    if counts:
-        largest = max(counts, key=lambda n: (counts[n] * made.workload(n).needs.cpu_units, n))
-        over = made.workload(largest).service.maximum_percent
-        counts[largest] = counts[largest] * over // 100
-    return counts
+    if not counts:
+        return _Rollout(0, "", 100, 0, 0)
+    largest = max(counts, key=lambda n: (counts[n] * made.workload(n).needs.cpu_units, n))
+    percent = made.workload(largest).service.maximum_percent
+    extra = counts[largest] * percent // 100 - counts[largest]
+    instances = _instances_for(group, made, {**counts, largest: counts[largest] + extra})
+    return _Rollout(sum(counts.values()), largest, percent, extra, instances)
 
 
 def _most_tasks(workload: Workload) -> int:

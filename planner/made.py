@@ -43,6 +43,8 @@ class Made:
     today: tuple[CostLine, ...]
     excluded: tuple[Rejection, ...]
     points: pd.DataFrame
+    by_strategy: tuple[FleetCandidate, ...] = ()
+    """The chosen instances under each placement strategy that was replayed, `chosen` among them."""
 
     @property
     def fleet_cost(self) -> UsdPerHour:

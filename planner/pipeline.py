@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pandas as pd
 
@@ -20,15 +20,19 @@ from planner.candidates import FleetCandidate, Search, impossible, search_fleets
 from planner.cost import MissingPrice
 from planner.decide import Decision, Limits, Option, Undecided, decide
 from planner.documents import PlanDocument
-from planner.estate_cost import daemons_of, fixed_lines, today_lines, today_option, zones_of
+from planner.estate_cost import fixed_lines, today_lines, today_option, zones_of
 from planner.expectations import unknown_services
 from planner.frames import PlanTables
 from planner.loads import turned_away
 from planner.made import Made
-from planner.model import Architecture, Estate, Rejection, Resources, Service
+from planner.model import Architecture, Estate, Rejection, Service
+from planner.offers import offers
+from planner.packing.clock import Clock
 from planner.parallel import in_order
-from planner.prices import PriceBook, catalogue
+from planner.prices import PriceBook
+from planner.proof import Effort, prove
 from planner.settings import Settings
+from planner.strategies import under_other_strategies
 from planner.terminal import Refusal
 from planner.timegrid import TimeGrid
 from planner.units import UsdPerHour, usd_per_hour
@@ -105,10 +109,13 @@ def plan(
     on_progress: Progress = lambda _what: None,
     *,
     workers: int = 1,
+    clock: Clock | None = None,
 ) -> Planned | Unplannable:
-    """Plan one estate from its metric points up to `as_of`, its services in `workers` processes.
+    """Plan one estate from its metric points up to `as_of`, in `workers` processes.
 
-    Raises nothing for what an estate may hold; what cannot be planned is an Unplannable with the reason.
+    With a `clock` (e.g. time.monotonic) `settings.solver_seconds` limits each search for a packing, and the plan
+    tells where that ended one; without, searches end by their own limits. Raises nothing for what an estate may
+    hold; what cannot be planned is an Unplannable with the reason.
     """
     on_progress("Cleaning the metrics")
     studied = study(estate, points, as_of)
@@ -117,7 +124,7 @@ def plan(
     workloads = workloads_of(studied, settings, on_progress, workers=workers)
     if isinstance(workloads, Unplannable):
         return workloads
-    return plan_workloads(studied, workloads, settings, book, on_progress)
+    return plan_workloads(studied, workloads, settings, book, on_progress, Effort(workers, clock))
 
 
 def workloads_of(
@@ -170,10 +177,11 @@ def plan_workloads(
     settings: Settings,
     book: PriceBook,
     on_progress: Progress = lambda _what: None,
+    effort: Effort | None = None,
 ) -> Planned | Unplannable:
     """Fleets, cost and decision for workloads that are known."""
     try:
-        return _plan_workloads(studied, workloads, settings, book, on_progress)
+        return _plan_workloads(studied, workloads, settings, book, on_progress, effort or Effort())
     except MissingPrice as missing:
         return Unplannable(
             f"Something that runs has no price ({missing}), so today's cost would be wrong: "
@@ -182,16 +190,28 @@ def plan_workloads(
 
 
 def _plan_workloads(
-    studied: Study, workloads: tuple[Workload, ...], settings: Settings, book: PriceBook, on_progress: Progress
+    studied: Study,
+    workloads: tuple[Workload, ...],
+    settings: Settings,
+    book: PriceBook,
+    on_progress: Progress,
+    effort: Effort,
 ) -> Planned | Unplannable:
     estate = studied.estate
-    offers, excluded = _offers(estate, workloads, settings, book)
-    if refused := impossible(workloads, offers):
+    wanted = set(settings.architectures) or {w.architecture for w in workloads} or {Architecture.X86_64}
+    considered, excluded = offers(estate, wanted, settings, book)
+    if refused := impossible(workloads, considered):
         return Unplannable("; ".join(f"{r.what}: {r.reason}" for r in refused) + ".")
     fixed = fixed_lines(estate, studied.clean, workloads, book)
-    search = Search(offers, zones_of(estate), settings, fixed.usd_per_hour)
+    search = Search(considered, zones_of(estate), settings, fixed.usd_per_hour)
     found = search_fleets(workloads, search, lambda: on_progress("Replaying fleets"))
     decided = _decide(estate, workloads, found, settings, book, fixed.usd_per_hour)
+    siblings: list[FleetCandidate] = []
+    if not isinstance(decided, Undecided):
+        best = next(c for c in found if c.option.name == decided.chosen.name)
+        siblings = [best, *under_other_strategies(best, workloads, search)]
+        found += siblings[1:]
+        decided = _decide(estate, workloads, found, settings, book, fixed.usd_per_hour)
     if isinstance(decided, Undecided):
         return Unplannable(decided.reason)
     chosen = next(c for c in found if c.option.name == decided.chosen.name)
@@ -199,8 +219,9 @@ def _plan_workloads(
     made = Made(
         estate, studied.as_of, settings, book, studied.grid, workloads, chosen, decided, search, fixed,
         today_lines(estate, workloads, book), (*excluded, *fixed.excluded), studied.clean,
+        tuple(siblings),
     )  # fmt: skip
-    document = assemble(made)
+    document = assemble(made, prove(made, effort))
     return Planned(document, plan_pictures.tables(made, document, studied.cleaning))
 
 
@@ -210,22 +231,6 @@ def _too_little(refused: list[TooLittleHistory], settings: Settings) -> str:
     return (
         f"Too little history to plan honestly (hours of metrics: {told}; {settings.min_history_hours:g} are asked "
         f"for): wait, or leave such services as they are with `keep: [{names}]` in the parameters."
-    )
-
-
-def _offers(
-    estate: Estate, workloads: tuple[Workload, ...], settings: Settings, book: PriceBook
-) -> tuple[tuple[Any, ...], tuple[Rejection, ...]]:
-    """The instance types to consider; live registered resources win over the table's estimate."""
-    wanted = set(settings.architectures) or {w.architecture for w in workloads} or {Architecture.X86_64}
-    live: dict[str, Resources] = {i.instance_type: i.registered for i in estate.container_instances}
-    return catalogue(
-        book,
-        estate.region,
-        architectures=sorted(wanted),
-        families=settings.families or None,
-        daemons=daemons_of(estate),
-        registered=live,
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SHOWN_STEP = "15min"
 REPLAY_SHOWN = pd.Timedelta(days=7)
 COMING = pd.Timedelta(days=7)
+EMPTY = "(empty)"
 
 
 def tables(made: Made, document: PlanDocument, cleaning: CleaningReport) -> PlanTables:
@@ -85,10 +86,15 @@ def _placed(made: Made) -> pd.DataFrame:
         fleet = fleet_at(group, int(group.run.instances[minute]))
         result = place(tasks_at(group, made.workloads, minute), fleet, parse_strategy(group.rules.strategy))
         for number, instance in enumerate(result.instances, start=1):
+            label = f"{instance.instance_type} {instance.zone} #{number}"
+            if not instance.tasks:
+                rows.append(
+                    {"instance": label, "service": EMPTY, "tasks": 0, "cpu_share": 0.0, "memory_share": 0.0}
+                )
             for service, count in sorted(instance.tasks.items()):
                 needs, room = made.workload(service).needs, group.offer.room
                 rows.append({
-                    "instance": f"{instance.instance_type} {instance.zone} #{number}",
+                    "instance": label,
                     "service": service,
                     "tasks": count,
                     "cpu_share": count * needs.cpu_units / room.cpu_units,

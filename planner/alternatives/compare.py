@@ -34,6 +34,8 @@ class Comparison:
     assumed: Assumptions
     break_even: FleetBreakEven | None = None
     """ECS on EC2 against Fargate by how full the instances are; None where either has no cost."""
+    ended_by_clock: int = 0
+    """Packings that a time limit ended; then another run may give other figures."""
 
     @property
     def cheapest(self) -> Evaluation | None:
@@ -92,7 +94,8 @@ def compare(
 ) -> Comparison:
     """Evaluate every platform on the same demand and rank them."""
     found = []
-    once = replace(question, pack=remembered(question.pack))
+    known: dict[Packing, Packed | Rejection] = {}
+    once = replace(question, pack=remembered(question.pack, known))
     for platform in platforms:
         found.append(evaluate(platform, once))
         advance(1)
@@ -100,8 +103,9 @@ def compare(
     complete = [e for e in found if e.is_complete]
     changes = [flip for other in complete[1:] for flip in flips(complete[0], other)]
     return Comparison(
-        tuple(found), tuple(changes), tornado(found, home=HOME), question.assumed, break_even_of(found)
-    )
+        tuple(found), tuple(changes), tornado(found, home=HOME), question.assumed, break_even_of(found),
+        sum(isinstance(packed, Packed) and packed.ended_by_clock for packed in known.values()),
+    )  # fmt: skip
 
 
 ON_FARGATE: Final = (Platform.ECS_FARGATE, Platform.ECS_FARGATE_ARM, Platform.ECS_FARGATE_SPOT)
@@ -123,9 +127,13 @@ def _running(evaluation: Evaluation) -> UsdPerHour:
     return total(line for line in evaluation.lines if line.kind in {Kind.COMPUTE, Kind.FEE, Kind.STORAGE})
 
 
-def remembered(pack: Pack) -> Pack:
-    """The same packer, asked once for each problem: ECS on EC2 and Managed Instances pack the same fleets."""
-    known: dict[tuple[tuple[TaskType, ...], tuple[InstanceType, ...]], Packed | Rejection] = {}
+Packing = tuple[tuple[TaskType, ...], tuple[InstanceType, ...]]
+"""What a packer is asked."""
+
+
+def remembered(pack: Pack, known: dict[Packing, Packed | Rejection]) -> Pack:
+    """The same packer, asked once for each problem, its answers in `known`: ECS on EC2 and Managed Instances pack
+    the same fleets."""
 
     def packed(tasks: Sequence[TaskType], types: Sequence[InstanceType]) -> Packed | Rejection:
         key = tuple(tasks), tuple(types)
@@ -148,6 +156,7 @@ def as_document(comparison: Comparison) -> dict[str, Any]:
     cheapest, bare = comparison.cheapest, comparison.cheapest_without_staff
     return {
         "cheapest": cheapest.platform.value if cheapest else None,
+        "packings_ended_by_clock": comparison.ended_by_clock,
         "cheapest_without_staff": bare.platform.value if bare else None,
         "compared_with": comparison.rival.platform.value if comparison.rival else None,
         "platforms": [_evaluation_record(comparison, e) for e in comparison.evaluations],

@@ -19,6 +19,8 @@ class Packed:
     usd_per_hour: UsdPerHour
     lower_bound_usd_per_hour: UsdPerHour | None
     """None where the packer proves nothing, as Karpenter does not."""
+    ended_by_clock: bool = False
+    """A time limit ended the search, so that another run may pack otherwise."""
 
 
 Pack = Callable[[Sequence[TaskType], Sequence[InstanceType]], "Packed | Rejection"]

@@ -34,6 +34,11 @@ def headline(comparison: Comparison) -> list[str]:
     if (paid_back := comparison.payback_months(cheapest)) is not None:
         days = f"{cheapest.migration_days:g} person-days"
         said.append(f"Getting there takes {days}, which the saving pays back in {months(paid_back)}.")
+    if comparison.ended_by_clock:
+        said.append(
+            f"The time limit ended {comparison.ended_by_clock} of the packings, so another run may give other"
+            " figures: raise it to let them end by themselves."
+        )
     return [*said, *_still_dearer(comparison)]
 
 

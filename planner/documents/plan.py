@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from planner.documents import canonical
 from planner.documents.canonical import DocumentError, Strict
+from planner.documents.fields import (
+    Count,
+    Grown,
+    Money,
+    Name,
+    Positive,
+    Quantity,
+    Sha256,
+    ShareOf,
+    TaskSize,
+)
+from planner.documents.packing import PackingProof
 from planner.documents.routing import AttachmentPlan, RulePlan, TargetGroupPlan
 from planner.model import Architecture
 from planner.units import HOURS_PER_WEEK
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(gt=0)]
-Money = Annotated[float, Field(ge=0)]
-"""USD per hour."""
-ShareOf = Annotated[float, Field(ge=0, le=1)]
-Quantity = Annotated[float, Field(ge=0)]
 
 
 def _check_week(name: str, values: tuple[float, ...]) -> None:
@@ -64,11 +67,6 @@ class Objective(Strict):
     architectures: tuple[Architecture, ...]
     max_instance_types: Positive = 1
     resize_tasks: bool = True
-
-
-class TaskSize(Strict):
-    cpu_units: Count
-    memory_mib: Count
 
 
 class BackTest(Strict):
@@ -213,7 +211,7 @@ class ServicePlan(Strict):
         return self
 
 
-class FleetPlan(Strict):
+class FleetPlan(Grown):
     """One capacity provider with its Auto Scaling group of one instance type."""
 
     capacity_provider: Name
@@ -237,6 +235,10 @@ class FleetPlan(Strict):
         default=None,
         description="Instance type that a provider that exists has now, where its instances are to be replaced",
     )
+    busiest_size: Count | None = Field(default=None, description="Most instances in the replayed minutes")
+    max_size_reason: str | None = Field(default=None, description="What max_size has to hold, in a sentence")
+
+    _later: ClassVar[tuple[str, ...]] = ("busiest_size", "max_size_reason")
 
     @model_validator(mode="after")
     def _ordered(self) -> FleetPlan:
@@ -253,17 +255,6 @@ class RetiredProvider(Strict):
     auto_scaling_group: Name
     instances: Count
     reason: str
-
-
-class PackingProof(Strict):
-    """How near the fleet at the planned peak is to the cheapest possible one under the same constraints."""
-
-    status: str
-    usd_per_hour: Money
-    lower_bound_usd_per_hour: Money
-    gap: Annotated[float, Field(ge=0)]
-    premium_usd_per_hour: Money = Field(default=0, description="What ECS's own placement costs on top")
-    statement: str
 
 
 class CostLinePlan(Strict):
@@ -367,4 +358,7 @@ def dump_plan(plan: PlanDocument, path: Path) -> str:
     return canonical.digest(plan)
 
 
-__all__ = ["DocumentError", "PlanDocument", "dump_plan", "load_plan"]
+__all__ = [
+    "DocumentError", "Money", "Name", "PackingProof", "PlanDocument", "Sha256", "TaskSize", "dump_plan",
+    "load_plan",
+]  # fmt: skip

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from planner.model import Architecture, Rejection
 from planner.packing.problem import Packing, PackingProblem, price_of
 from planner.packing.solve import pack
 
-NEAR = 0.03
+NEAR: Final = 0.03
+ARCHITECTURES: Final = (("ARM only", Architecture.ARM64), ("x86 only", Architecture.X86_64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class Alternative:
     name: str
     packing: Packing
     dearer_by: float
-    """Cost over the cheapest fleet's cost, minus 1."""
+    """Cost over the cheapest fleet's cost, minus 1; below 0 where a rule on the number of types was loosened."""
     different: float
     """Share of the cost that is spent on other types than in the cheapest fleet, from 0 to 1."""
 
@@ -32,9 +34,10 @@ def near_optimal(
     """Alternatives to `cheapest`, each by one more call of `solve`; those that cannot be had, with the reason.
 
     The different fleets come from leaving out the types, then the families, that the fleets before used; they
-    are given only where they cost at most `near` more.
+    are given only where they cost at most `near` more. A rule on the number of types holds for them and for one
+    architecture; more types than it allows are tried too, and may cost less than `cheapest`.
     """
-    found: list[Alternative | Rejection] = [_alternative("cheapest", cheapest, cheapest, problem)]
+    found: list[Alternative | Rejection] = [_beside("cheapest", cheapest, problem, cheapest, problem)]
     for name, variant in _variants(problem):
         found.append(_tried(name, variant, cheapest, solve, problem))
     different = [_tried(name, variant, cheapest, solve, problem) for name, variant in _without(problem, cheapest)]
@@ -43,19 +46,22 @@ def near_optimal(
 
 
 def _variants(problem: PackingProblem) -> list[tuple[str, PackingProblem | Rejection]]:
-    found: list[tuple[str, PackingProblem | Rejection]] = [
-        ("one type", replace(problem, max_types=1)),
-        ("two types", replace(problem, max_types=min(2, problem.max_types or 2))),
-    ]
-    for name, architecture in (("ARM only", Architecture.ARM64), ("x86 only", Architecture.X86_64)):
-        offers = tuple(o for o in problem.catalogue if o.architecture == architecture)
-        if not offers:
-            found.append((name, Rejection(name, "the catalogue has no such instance type")))
-        elif any(t.architecture not in {None, architecture} for t in problem.tasks):
-            found.append((name, Rejection(name, "some tasks run only on the other architecture")))
-        else:
-            found.append((name, replace(problem, catalogue=offers)))
-    return found
+    found: list[tuple[str, PackingProblem | Rejection]] = []
+    if problem.max_types is not None:
+        found.append(("any number of types", replace(problem, max_types=None)))
+    found += [("one type", replace(problem, max_types=1)), ("two types", replace(problem, max_types=2))]
+    return found + [(name, _only(name, architecture, problem)) for name, architecture in ARCHITECTURES]
+
+
+def _only(name: str, architecture: Architecture, problem: PackingProblem) -> PackingProblem | Rejection:
+    bound = [t.service for t in problem.tasks if t.architecture not in {None, architecture}]
+    if bound:
+        more = f" and {len(bound) - 3} more" if len(bound) > 3 else ""
+        return Rejection(name, f"the other architecture is asked for by {', '.join(bound[:3])}{more}")
+    offers = tuple(o for o in problem.catalogue if o.architecture == architecture)
+    if not offers:
+        return Rejection(name, "the catalogue has no such instance type")
+    return replace(problem, catalogue=offers)
 
 
 def _without(problem: PackingProblem, cheapest: Packing) -> list[tuple[str, PackingProblem]]:
@@ -66,7 +72,7 @@ def _without(problem: PackingProblem, cheapest: Packing) -> list[tuple[str, Pack
     rules: list[tuple[str, Callable[[str], bool]]] = [
         (f"without {first}", lambda name: name != first),
         ("without the types of the cheapest", lambda name: name not in used),
-        ("without the families of the cheapest", lambda name: name.partition(".")[0] not in families),
+        (f"without any {' or '.join(sorted(families))}", lambda name: name.partition(".")[0] not in families),
     ]
     found = []
     for name, keep in rules:
@@ -83,18 +89,29 @@ def _tried(
     solve: Callable[[PackingProblem], Packing],
     problem: PackingProblem,
 ) -> Alternative | Rejection:
-    if isinstance(variant, Rejection):
-        return variant
+    return variant if isinstance(variant, Rejection) else alternative_to(problem, cheapest, name, variant, solve)
+
+
+def alternative_to(
+    problem: PackingProblem,
+    cheapest: Packing,
+    name: str,
+    variant: PackingProblem,
+    solve: Callable[[PackingProblem], Packing],
+) -> Alternative | Rejection:
+    """The fleet for `variant` beside `cheapest`, which is the one for `problem`."""
     packing = solve(variant)
     missing = {u.service: u.count for u in packing.unplaced} != {u.service: u.count for u in cheapest.unplaced}
     if missing:
         return Rejection(name, "it cannot place every task: " + packing.unplaced[0].reason)
-    return _alternative(name, packing, cheapest, problem)
+    return _beside(name, packing, variant, cheapest, problem)
 
 
-def _alternative(name: str, packing: Packing, cheapest: Packing, problem: PackingProblem) -> Alternative:
+def _beside(
+    name: str, packing: Packing, variant: PackingProblem, cheapest: Packing, problem: PackingProblem
+) -> Alternative:
     base = cheapest.usd_per_hour
-    ours, theirs = _spending(packing, problem), _spending(cheapest, problem)
+    ours, theirs = _spending(packing, variant), _spending(cheapest, problem)
     shared = sum(min(ours[t], theirs[t]) for t in ours)
     total = sum(ours.values())
     return Alternative(

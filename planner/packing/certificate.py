@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,9 +11,10 @@ import numpy as np
 
 from planner.model import InstanceType
 from planner.packing.bound import money_scale
+from planner.packing.dimensions import as_row
 from planner.packing.knapsack_kernels import price_types
 from planner.packing.problem import Packing, PackingProblem, SpotRule
-from planner.packing.room import allowed_types, unplaceable
+from planner.packing.room import allowed_types, rooms_for_tasks, unplaceable
 from planner.packing.shapes import build_shapes, unit_counts
 from planner.packing.solve import pack
 from planner.units import UsdPerHour, percent, usd_per_month
@@ -45,8 +47,8 @@ class RuleCost:
 class NeverWorth:
     """A type that costs more than anything it could hold is worth.
 
-    `is_proved`: even one instance of it makes every fleet dearer than the one found. Otherwise that holds
-    for the bound only. Below `worth_at_most` USD per hour it may pay.
+    `is_proved`: even one instance of it makes every fleet dearer than the one found, which follows from what
+    all tasks are worth together plus the type's excess. Below `worth_at_most` USD per hour it may pay.
     """
 
     instance_type: str
@@ -71,21 +73,28 @@ def explain(
         TaskPrice(service, UsdPerHour(price))
         for service, price in sorted(packing.task_prices.items(), key=lambda pair: (-pair[1], pair[0]))
     )
-    rules = tuple(_rule_cost(name, packing, solve(without)) for name, without in _relaxations(problem))
+    rules = tuple(rule_cost(name, packing, solve(without)) for name, without in relaxations(problem))
     never = never_worth(problem, packing)
     return Certificate(tasks, rules, never, _sentences(packing, tasks, rules, never))
 
 
-def _relaxations(problem: PackingProblem) -> list[tuple[str, PackingProblem]]:
+def zone_rule(zones: int) -> str:
+    return f"spreading every service over {zones} zones"
+
+
+def _types_rule(most: int) -> str:
+    return f"at most {most} instance type{'s' if most > 1 else ''}"
+
+
+def relaxations(problem: PackingProblem) -> list[tuple[str, PackingProblem]]:
     """The problem without each of its rules, one at a time."""
     found = []
     if problem.survive_zone_loss:
         found.append(("surviving the loss of a zone", replace(problem, survive_zone_loss=False)))
     elif problem.zones > 1:
-        name = f"spreading every service over {problem.zones} zones"
-        found.append((name, replace(problem, zones=1, zone_names=())))
+        found.append((zone_rule(problem.zones), replace(problem, zones=1, zone_names=())))
     if problem.max_types is not None:
-        found.append((f"at most {problem.max_types} instance types", replace(problem, max_types=None)))
+        found.append((_types_rule(problem.max_types), replace(problem, max_types=None)))
     if problem.spare_instances:
         found.append((f"{problem.spare_instances} spare instances", replace(problem, spare_instances=0)))
     if any(task.distinct_instance for task in problem.tasks):
@@ -100,7 +109,8 @@ def _relaxations(problem: PackingProblem) -> list[tuple[str, PackingProblem]]:
     return found
 
 
-def _rule_cost(rule: str, packing: Packing, without: Packing) -> RuleCost:
+def rule_cost(rule: str, packing: Packing, without: Packing) -> RuleCost:
+    """From the packing with the rule and the one without it."""
     # A fleet that keeps the rule is allowed without it too, so no rule costs less than nothing.
     return RuleCost(
         rule,
@@ -111,18 +121,65 @@ def _rule_cost(rule: str, packing: Packing, without: Packing) -> RuleCost:
 
 
 def never_worth(problem: PackingProblem, packing: Packing) -> tuple[NeverWorth, ...]:
-    """Types whose price is above the most that tasks on one instance can be worth, largest excess first."""
+    """Types whose price is above the most that tasks on one instance can be worth, nearest to paying first."""
     allowed = allowed_types(problem)
     left_out = unplaceable(problem, allowed)
     if len(left_out) == len(problem.tasks):
         return ()
+    if problem.max_types == 1:
+        return _never_alone(problem, packing, allowed)
+    worths = _worth_of_every_type(problem, packing, allowed, set(left_out))
+    # Prices of tasks times `scale` make no type worth more than its price, so that they prove something.
+    scale = min([1.0, *(offer.usd_per_hour / worth for offer, worth in worths if worth > 0)])
+    needed = _excess_that_proves(problem, packing, scale)
     found = []
-    for offer, worth in _worth_of_every_type(problem, packing, allowed, set(left_out)):
-        slack = offer.usd_per_hour - worth
-        if slack > 1e-9 * offer.usd_per_hour:
-            is_proved = packing.lower_bound_usd_per_hour + slack > packing.usd_per_hour
+    for offer, worth in worths:
+        if worth < offer.usd_per_hour * (1 - 1e-9):
+            is_proved = offer.usd_per_hour - scale * worth > needed
             found.append(NeverWorth(offer.instance_type, offer.usd_per_hour, UsdPerHour(worth), is_proved))
-    return tuple(sorted(found, key=lambda n: (n.worth_at_most / n.usd_per_hour, n.instance_type)))
+    return tuple(sorted(found, key=lambda n: (-n.worth_at_most / n.usd_per_hour, n.instance_type)))
+
+
+def _never_alone(problem: PackingProblem, packing: Packing, allowed: Any) -> tuple[NeverWorth, ...]:
+    """Where all instances are of one type: those of which so many are needed at least, however the tasks are put
+    on them, that they cost more than the fleet found."""
+    if problem.spot is not None or problem.running or problem.spare_instances or packing.unplaced:
+        return ()
+    found = []
+    for offer, least in _least_instances(problem, allowed):
+        worth = packing.usd_per_hour / least
+        if worth < offer.usd_per_hour * (1 - 1e-9):
+            found.append(NeverWorth(offer.instance_type, offer.usd_per_hour, UsdPerHour(worth), is_proved=True))
+    return tuple(sorted(found, key=lambda n: (-n.worth_at_most / n.usd_per_hour, n.instance_type)))
+
+
+def _least_instances(problem: PackingProblem, allowed: Any) -> list[tuple[InstanceType, int]]:
+    """For each type that may run every task, the instances without which no placement is possible."""
+    needs = np.array([as_row(task.needs) for task in problem.tasks], dtype=object)
+    counts = np.array([task.count for task in problem.tasks], dtype=object)
+    total = (needs * counts[:, None]).sum(axis=0)
+    alone = max((t.count for t in problem.tasks if t.distinct_instance or t.host_ports), default=0)
+    found = []
+    for t, (offer, room) in enumerate(zip(problem.catalogue, rooms_for_tasks(problem), strict=True)):
+        if all(allowed[s, t] for s, task in enumerate(problem.tasks) if task.count):
+            poured = max(-(-int(n) // r) if n else 0 for n, r in zip(total, as_row(room), strict=True))
+            least = max(1, poured, alone)
+            if problem.survive_zone_loss:
+                least = -(-least * problem.zones // (problem.zones - 1))
+            found.append((offer, least))
+    return found
+
+
+def _excess_that_proves(problem: PackingProblem, packing: Packing, scale: float) -> float:
+    """The excess of price over worth beyond which one instance of a type makes every fleet dearer than `packing`:
+    every fleet costs at least what its tasks are worth, plus the excess of each instance in it. Infinite where
+    tasks may run on Spot or starting instances has a price, since a type has several prices then."""
+    if problem.spot is not None or problem.running or any(u.count for u in packing.unplaced):
+        return math.inf
+    worth = scale * sum(packing.task_prices.get(task.service, 0.0) * task.count for task in problem.tasks)
+    # Summed over the zone that is lost, zones - 1 fleets hold all tasks zones times.
+    factor = problem.zones / (problem.zones - 1) if problem.survive_zone_loss else 1.0
+    return packing.usd_per_hour - factor * worth * (1 - 1e-9)
 
 
 def _worth_of_every_type(

@@ -15,6 +15,7 @@ from planner.documents import PlanDocument, digest
 from planner.frames import PlanTables
 from planner.model import Rejection
 from planner.plan_cost import lines_by_service, plan_lines
+from planner.report import nearness
 from planner.units import UsdPerHour, gib, usd_per_month, vcpu
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from planner.alternatives import Comparison
     from planner.cost import Reconciliation
+    from planner.documents.plan import FleetPlan
     from planner.purchases import Purchases
 
 TEMPLATE_FOLDER = Path(__file__).resolve().parent
@@ -44,6 +46,8 @@ def render(
         digest=digest(plan),
         summary=summary(plan),
         pictures=_pictures(plan, tables),
+        near=nearness.section(plan),
+        packing=plan.packing,
         cleaned=tables.cleaned.to_dict("records"),
         comparison=section(comparison) if comparison else None,
         buying=sentences(buying) if buying else [],
@@ -103,7 +107,7 @@ def changes(plan: PlanDocument) -> list[str]:
     """What the plan changes, a sentence each."""
     said = [
         f"{line.min_size} to {line.max_size} x {line.instance_type} in {line.capacity_provider}"
-        f" ({line.desired_size} at the start)"
+        f" ({line.desired_size} at the start{_busiest(line)})"
         for line in plan.fleet
         if not line.exists
     ]
@@ -116,6 +120,10 @@ def changes(plan: PlanDocument) -> list[str]:
     if scaled:
         said.append(f"{len(scaled)} services get thresholds, {len(scheduled)} of them with a weekly schedule")
     return said
+
+
+def _busiest(line: FleetPlan) -> str:
+    return "" if line.busiest_size is None else f", {line.busiest_size} at the busiest minute"
 
 
 def _pictures(plan: PlanDocument, tables: PlanTables) -> dict[str, str]:
@@ -226,6 +234,7 @@ def _task_size(size: Any) -> str:
 
 _FILTERS: dict[str, Callable[..., Any]] = {
     "monthly": lambda hourly: f"${usd_per_month(hourly):,.0f}",
+    "hourly": lambda hourly: f"${hourly:,.2f}",
     "dollars": lambda amount: f"${amount:,.0f}",
     "share": lambda value, digits=1: "not measured" if value is None else f"{value:.{digits}%}",
     "size": _task_size,

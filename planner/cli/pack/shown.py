@@ -79,10 +79,16 @@ def show_reports(more: dict[str, Any]) -> None:
         )
     for found in more.get("alternatives", ()):
         told = found.get("rejected") or (
-            f"{found['usd_per_hour']:,.4f} USD per hour, {percent(found['dearer_by']):.2f} % dearer, on "
+            f"{found['usd_per_hour']:,.4f} USD per hour, {_compared(found['dearer_by'])}, on "
             + ", ".join(found["types"])
         )
         shown.print(f"Alternative, {found['name']}: {told}", markup=False)
+
+
+def _compared(dearer_by: float) -> str:
+    from planner.units import percent
+
+    return f"{percent(abs(dearer_by)):.2f} % {'cheaper' if dearer_by < 0 else 'dearer'}"
 
 
 def packing_document(result: Packing) -> dict[str, Any]:
