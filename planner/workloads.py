@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -13,28 +13,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from planner import demand as demand_stage
-from planner import scaling as scaling_stage
 from planner.documents.plan import (
     ScalingPlan,
-    SchedulePlan,
     ServiceDemand,
-    TargetTrackingPlan,
 )
 from planner.documents.plan import TaskSize as TaskSizePlan
 from planner.expectations import Expected, expected_week, judged, wanted_demand
 from planner.loads import with_load
 from planner.model import Architecture, Resources, Service, TaskType
 from planner.settings import Settings
+from planner.thresholds import choose_scaling, tracked_load
 from planner.timegrid import TimeGrid
 from planner.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE, CpuUnits, MiB, vcpu
 
 if TYPE_CHECKING:
     from planner.demand import Score
-    from planner.scaling import Policy, TaskCounts, Tuned
-    from planner.scaling.policies import ScheduledScaling
 
 FloatArray = NDArray[np.float64]
-CPU_METRIC: Final = "ECSServiceAverageCPUUtilization"
 BASIC_MONITORING_MINUTES: Final = 5
 MANY_POINTS: Final = 100
 """Points from which the usual distance between them says something."""
@@ -167,7 +162,9 @@ def plan_workload(
     notes = (*changes, f"back-test: {score}") if isinstance(score, str) else changes
     censored = np.nan_to_num(by_minute(merged.assign(censored=merged["censored"].astype(float)), "censored", grid))
     size, reasons = _size(service, usage, settings)
-    scaling, counts = choose_scaling(service, wanted, vcpu(size.cpu_units), settings, grid, expected)
+    requests = by_minute(usage, "requests_per_second", grid) * SECONDS_PER_MINUTE
+    load = tracked_load(service, requests, wanted, observed)
+    scaling, counts = choose_scaling(service, wanted, vcpu(size.cpu_units), settings, grid, expected, load)
     summary = summarise(service.name, wanted, censored > 0, expected, notes, usage)
     return Workload(
         service=service,
@@ -199,117 +196,6 @@ def _size(service: Service, usage: pd.DataFrame, settings: Settings) -> tuple[Ta
     if isinstance(found, demand_stage.Kept):
         return present, (found.reason,)
     return TaskSizePlan(cpu_units=found.size.cpu_units, memory_mib=found.size.memory_mib), found.reasons
-
-
-def choose_scaling(
-    service: Service,
-    wanted: FloatArray,
-    task_vcpu: float,
-    settings: Settings,
-    grid: TimeGrid,
-    expected: Expected | None = None,
-) -> tuple[ScalingPlan, TaskCounts]:
-    """Thresholds from the scaling stage; where target tracking cannot hold the objective, a fixed count.
-
-    The maximum holds p99 of the coming week, where that is more than the past needs room for.
-    """
-    try:
-        found = scaling_stage.tune(
-            wanted, grid.start, task_vcpu=task_vcpu, slo=settings.slo, utilisation=settings.utilisation,
-            timezone=settings.timezone, seed=settings.seed,
-        )  # fmt: skip
-    except ValueError as unusable:
-        return _fixed_count(service, wanted, task_vcpu, settings, grid, str(unusable))
-    if isinstance(found, scaling_stage.Infeasible):
-        return _fixed_count(service, wanted, task_vcpu, settings, grid, found.reason)
-    policy = with_least(found.policy, settings.min_tasks if service.target_group_arns else 0)
-    if expected is not None:
-        most = math.ceil(float(expected.p99.max()) / (settings.utilisation * task_vcpu) - 1e-9)
-        policy = replace(policy, max=max(policy.max, min(most, scaling_stage.MOST_TASKS)))
-    counts = scaling_stage.task_counts(wanted, grid.start, policy, utilisation=settings.utilisation)
-    return scaling_plan(service.name, policy, found, counts), counts
-
-
-def with_least(policy: Policy, least: int) -> Policy:
-    """The policy with no minimum under `least`: one task is down while its instance or zone is.
-
-    Scheduled actions that then change nothing are dropped, so that people see only those that matter.
-    """
-    raised = [
-        replace(
-            action,
-            min=None if action.min is None else max(action.min, least),
-            max=None if action.max is None else max(action.max, least),
-        )
-        for action in policy.scheduled
-    ]
-    minimum, maximum = max(policy.min, least), max(policy.max, least)
-    idle = all(a.min in (None, minimum) and a.max in (None, maximum) for a in raised)
-    scheduled = () if idle else tuple(_changing(raised))
-    return replace(policy, min=minimum, max=maximum, scheduled=scheduled)
-
-
-def _changing(actions: Sequence[ScheduledScaling]) -> list[ScheduledScaling]:
-    """Without actions that repeat the limits of the action before them on the same days."""
-    kept: list[ScheduledScaling] = []
-    for action in actions:
-        before = next((k for k in reversed(kept) if _days(k) == _days(action)), None)
-        if before is None or (before.min, before.max) != (action.min, action.max):
-            kept.append(action)
-    return kept
-
-
-def _days(action: ScheduledScaling) -> str:
-    """All of a cron expression but its minute and hour: the days on which it acts."""
-    return action.schedule.partition(" ")[2].partition(" ")[2] + action.timezone
-
-
-def _fixed_count(
-    service: Service, wanted: FloatArray, task_vcpu: float, settings: Settings, grid: TimeGrid, reason: str
-) -> tuple[ScalingPlan, TaskCounts]:
-    """The count that serves the busiest measured minute, kept at all times."""
-    peak = float(np.nanmax(wanted))
-    count = max(1, math.ceil(peak / (settings.utilisation * task_vcpu) - 1e-9))
-    count = max(count, settings.min_tasks if service.target_group_arns else 1)
-    policy = scaling_stage.Policy(task_vcpu=task_vcpu, min=count, max=count)
-    counts = scaling_stage.task_counts(wanted, grid.start, policy, utilisation=settings.utilisation)
-    plan = ScalingPlan(
-        min_capacity=count,
-        max_capacity=count,
-        attainment=counts.attainment,
-        reason=f"A fixed count: {reason}",
-    )
-    return plan, counts
-
-
-def scaling_plan(name: str, policy: Policy, tuned: Tuned, counts: TaskCounts) -> ScalingPlan:
-    """The chosen policy in the words of the plan."""
-    tracking = policy.target_tracking[0] if policy.target_tracking else None
-    return ScalingPlan(
-        min_capacity=policy.min,
-        max_capacity=policy.max,
-        target_tracking=None
-        if tracking is None
-        else TargetTrackingPlan(
-            metric=CPU_METRIC,
-            target=round(tracking.target, 1),
-            scale_out_cooldown_s=round(tracking.scale_out_cooldown_s),
-            scale_in_cooldown_s=round(tracking.scale_in_cooldown_s),
-        ),
-        schedules=tuple(
-            SchedulePlan(
-                name=action.name or f"{name}-{number}",
-                cron=action.schedule,
-                timezone=action.timezone,
-                min_capacity=policy.min if action.min is None else action.min,
-                max_capacity=policy.max if action.max is None else action.max,
-            )
-            for number, action in enumerate(policy.scheduled, start=1)
-        ),
-        attainment=round(counts.attainment, 6),
-        attainment_out_of_sample=round(tuned.attainment, 6),
-        reason=tuned.reason,
-    )
 
 
 def summarise(

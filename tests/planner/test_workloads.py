@@ -9,8 +9,9 @@ import pandas as pd
 
 from planner.scaling import Policy
 from planner.scaling.policies import ScheduledScaling
+from planner.thresholds import with_least
 from planner.timegrid import TimeGrid
-from planner.workloads import attainment, by_minute, violated, with_least
+from planner.workloads import attainment, by_minute, violated
 from tests.planner.test_candidates import flat, workload
 
 START = datetime(2026, 5, 11, tzinfo=UTC)

@@ -1,0 +1,76 @@
+"""What a service tracks in the plan: CPU, or the requests it tracks today where they are as cheap."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from planner.model import ScalingTarget, TargetTracking
+from planner.settings import Settings
+from planner.thresholds import REQUESTS_METRIC, TrackedLoad, choose_scaling, tracked_load
+from planner.timegrid import TimeGrid
+from tests.planner.test_candidates import flat, workload
+
+START = datetime(2026, 5, 11, tzinfo=UTC)
+MINUTES = 4 * 1440
+LABEL = "app/web/50dc6c495c0c9188/targetgroup/web/943f017f100becff"
+GRID = TimeGrid(START, MINUTES)
+
+
+def demand() -> np.ndarray:
+    hour = np.arange(MINUTES) / 60 % 24
+    noise = np.random.default_rng(3).normal(0, 0.02, MINUTES)
+    return (6 + 4 * np.sin((hour - 8) / 12 * np.pi)) * np.exp(noise)
+
+
+def service(label: str | None = LABEL):  # type: ignore[no-untyped-def]
+    policy = TargetTracking("by-requests", REQUESTS_METRIC, 500.0, resource_label=label)
+    return replace(workload("web", flat(4)).service, scaling=ScalingTarget(1, 50, (policy,)))
+
+
+def test_a_service_that_tracks_requests_keeps_to_them_with_their_label() -> None:
+    wanted = demand()
+    scaling, counts = choose_scaling(
+        service(), wanted, 1.0, Settings(slo=0.99), GRID, load=TrackedLoad(wanted * 600, LABEL)
+    )
+    assert scaling.target_tracking is not None
+
+    assert scaling.target_tracking.metric == REQUESTS_METRIC
+    assert scaling.target_tracking.resource_label == LABEL
+    assert 600 * 0.2 < scaling.target_tracking.target < 600  # 600 requests are a vCPU, and tasks have one
+    assert scaling.attainment == pytest.approx(1 - counts.violating.mean(), abs=1e-6)
+
+
+def test_without_its_requests_a_service_is_scaled_on_cpu() -> None:
+    scaling, _ = choose_scaling(service(), demand(), 1.0, Settings(slo=0.99), GRID)
+    assert scaling.target_tracking is not None
+
+    assert scaling.target_tracking.metric == "ECSServiceAverageCPUUtilization"
+    assert scaling.target_tracking.resource_label is None
+
+
+def test_requests_that_tell_no_load_give_way_to_cpu() -> None:
+    wanted = demand()
+    noise = np.random.default_rng(1).uniform(0.2, 3, MINUTES)
+    scaling, _ = choose_scaling(
+        service(), wanted, 1.0, Settings(slo=0.99), GRID, load=TrackedLoad(wanted * 600 * noise, LABEL)
+    )
+    assert scaling.target_tracking is not None
+
+    assert scaling.target_tracking.metric == "ECSServiceAverageCPUUtilization"
+
+
+def test_demand_raised_above_what_was_seen_raises_requests_alike() -> None:
+    load = tracked_load(service(), np.array([60.0, 60.0]), np.array([3.0, np.nan]), np.array([2.0, np.nan]))
+    assert load is not None
+
+    assert load.requests[0] == 90  # half as much again
+    assert np.isnan(load.requests[1])
+
+
+@pytest.mark.parametrize("label", [None, ""])
+def test_a_policy_without_a_label_cannot_be_kept(label: str | None) -> None:
+    assert tracked_load(service(label), np.array([60.0]), np.array([1.0]), np.array([1.0])) is None
