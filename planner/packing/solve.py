@@ -8,6 +8,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, Final
 
+import numpy as np
+
 from planner.model import InstanceType, Resources, TaskType
 from planner.packing.assemble import assemble, left_over
 from planner.packing.bound import dual_bound, floor_to_float, rounded_up
@@ -22,10 +24,10 @@ from planner.packing.shapes import Shapes, build_shapes, uncapped, unit_counts
 from planner.packing.small import solve_small
 from planner.packing.spares import add_spares, spare_floor
 from planner.packing.spot import SpotPools
-from planner.packing.type_choice import choose_types
+from planner.packing.type_search import choose_types
 from planner.packing.variants import UNLIMITED, exact
 from planner.packing.zone_search import ZoneSearch
-from planner.packing.zones import places_of, zone_demand
+from planner.packing.zones import ZoneDemand, other_demands, places_of, zone_demand
 from planner.units import CpuUnits, MiB, Seconds, UsdPerHour
 
 DEFAULT_TIME_LIMIT: Final = Seconds(60)
@@ -97,14 +99,18 @@ class _Task:
         if pools is not None:
             proved = pools.bound(self.total, self.deadline.share(0.25))
             self.shapes = pools.capped()
-        state = generate(self.shapes, self.total, self.deadline.share(0.5), on_round=tick)
-        first: list[Fleet] | None = None
         most = self.problem.max_types
+        # Where rules add whole instances in every zone, the last 0.01 % of the linear program costs too much time.
+        thorough = self.problem.zones == 1 and most is None
+        state = generate(self.shapes, self.total, self.deadline.share(0.5), on_round=tick, thorough=thorough)
+        first: list[Fleet] | None = None
         if most is not None and len({v.base for v in self.shapes.offers}) > most:
-            zones = [self.shapes.demand(places) for places in self.demand.places]
+            spreads = self._spreads(state)
+            zones = [[self.shapes.demand(places) for places in spread.places] for spread in spreads]
             chosen = choose_types(self.shapes, self.total, zones, state, most, self.deadline.share(0.5), self.seed)
             if chosen is None:
                 return nothing_placed(self._no_choice())
+            self.demand = spreads[chosen.spread]
             state, first = chosen.generated, chosen.fleets
             proved = max(proved, chosen.bound)
         elif pools is None:
@@ -118,6 +124,17 @@ class _Task:
         if self.problem.spare_instances:
             add_spares(fleets, state.pricing.shapes, self.problem)
         return checked(self.problem, self._packing(state, proved, fleets))
+
+    def _spreads(self, state: Generated) -> list[ZoneDemand]:
+        """Ways to spread the tasks over the zones."""
+        if self.problem.zones == 1:
+            return [self.demand]
+        worth = np.zeros(2 * len(self.problem.tasks))
+        for group, each in zip(self.shapes.members, state.worth().tolist(), strict=True):
+            worth[list(group)] = each
+        counts, on_spot = unit_counts(self.problem, self.left_out)
+        rules = self.problem.zones, self.problem.survive_zone_loss
+        return [self.demand, *other_demands(counts, on_spot, *rules, worth[: len(counts)])]
 
     def _fleets(
         self,

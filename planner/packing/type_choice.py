@@ -8,28 +8,23 @@ all choices. Dual prices are plain resource prices in many directions, and those
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import combinations, zip_longest
+from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
 
 from planner.packing.clock import Deadline
 from planner.packing.generate import Generated, generate
-from planner.packing.greedy import Fleet, fleet_cost, greedy_fleet
-from planner.packing.integer import pack_zone
-from planner.packing.repack import improve
 from planner.packing.shapes import Shapes
+from planner.packing.whole_counts import MOST_TYPES, least_whole_costs
 
 _MOST_CHOICES: Final = 60_000
-_QUICK_TRIALS: Final = 120
-_TRIALS: Final = 12
-_CLOSED: Final = 15
+_CLOSED: Final = 60
 """Choices whose bound is worked out before the bound of the rule is taken as it is."""
-_DESCENTS: Final = 3
-_MOST_TO_DESCEND: Final = 60_000
-_MANY_INSTANCES: Final = 200
+_MOST_CUTS: Final = 40
+_NODES: Final = 3_000
 _SAFETY: Final = 1e-9
 """Taken off each bound relative to its size: far more than the rounding of a few float products."""
 
@@ -49,6 +44,8 @@ class TypeChoices:
     """(choices) every fleet of the choice costs a whole multiple of this."""
     ways: tuple[tuple[int, ...], ...] = ()
     """The ways to have each type (on-demand, Spot, running), as indices of the shapes' offers."""
+    cuts: list[tuple[Any, Any]] = field(default_factory=list)
+    """Dual prices (n) seen, and the most worth an instance of each type (t) can hold by them."""
 
     def only(self, choice: int) -> Shapes:
         """The shapes with the types of one choice."""
@@ -56,6 +53,7 @@ class TypeChoices:
 
     def learn(self, duals: Any, worth: Any) -> None:
         """Take dual prices (n) USD, with the most an instance of each type can hold (t) USD, into account."""
+        self.cuts.append((duals, worth))
         self.bounds = np.maximum(self.bounds, _bounds(self, float(duals @ self.demand), worth))
 
     def close(self, choice: int, bound: float) -> None:
@@ -66,6 +64,24 @@ class TypeChoices:
         # A choice that lacks a resource altogether has an endless bound, and may overflow here.
         with np.errstate(over="ignore"):
             return np.ceil(self.bounds / self.steps * (1.0 - _SAFETY)) * self.steps * (1.0 - _SAFETY)
+
+    def whole_costs(self, demand: Any, limit: float, nodes: int = _NODES) -> Any:
+        """(choices) what whole instances that hold `demand` cost at least, as far as that is below `limit`; 0 for
+        types that can be had in several ways."""
+        costs = np.zeros(len(self.bounds))
+        if any(len(ways) > 1 for ways in self.ways) or self.sets.shape[1] > MOST_TYPES:
+            return costs
+        every = range(len(self.cuts))
+        chosen = [self.cuts[k] for k in sorted({*every[::4], *every[-_MOST_CUTS:]})]
+        order = np.array([ways[0] for ways in self.ways])
+        worth = np.array([most[order] for _, most in chosen], np.float64)
+        needed = np.array([float(duals @ demand) for duals, _ in chosen])
+        least_whole_costs(self.sets, self.shapes.prices[order], worth, needed, limit, nodes, costs)
+        return costs * (1.0 - 2.0 * _SAFETY)
+
+    def raise_to_whole(self, limit: float) -> None:
+        """Let the bounds know that instances are whole, as far as that is below `limit`."""
+        self.bounds = np.maximum(self.bounds, self.whole_costs(self.demand, limit, 20 * _NODES))
 
     @property
     def least(self) -> float:
@@ -101,11 +117,8 @@ def list_choices(shapes: Shapes, demand: Any, most: int) -> TypeChoices:
         _price_steps(shapes, sets, ways),
         ways,
     )
-    total = (demand[:, None] * shapes.needs).sum(axis=0).astype(np.float64)
     for direction in directions:
-        choices.bounds = np.maximum(
-            choices.bounds, _bounds(choices, float(total @ direction), shapes.rooms @ direction)
-        )
+        choices.learn(shapes.needs @ direction, shapes.rooms @ direction)
     return choices
 
 
@@ -150,156 +163,24 @@ def _likeliest(shapes: Shapes, demand: Any, size: int) -> Any:
     return np.sort(np.argsort(price, kind="stable")[:count])
 
 
-@dataclass(frozen=True)
-class Chosen:
-    shapes: Shapes
-    generated: Generated
-    bound: Fraction
-    """Holds for every fleet of at most K types."""
-    fleets: list[Fleet] | None
-    """A fleet for every zone, where they were made."""
-
-
-def choose_types(
-    shapes: Shapes, demand: Any, zones: list[Any], unlimited: Generated, most: int, deadline: Deadline, seed: int
-) -> Chosen | None:
-    """The choice whose quick fleets are the cheapest, solved properly; None where no choice takes all tasks.
-
-    `demand` is places a shape in all, `zones` the places a shape in each zone.
-    """
-    choices = list_choices(shapes, demand, most)
-    if choices.sets.shape[0] == 0:
-        return None
-    per_usd = float(unlimited.pricing.scale.per_usd)
-    choices.learn(unlimited.duals / per_usd, unlimited.worth_at_most / per_usd)
-    choices.outside = max(choices.outside, float(unlimited.bound) * (1.0 - _SAFETY))
-    candidates = _candidates(choices, zones, unlimited, seed, deadline.share(0.4))
-    trials: list[_Trial] = []
-    for number, c in enumerate(candidates[:_TRIALS]):
-        if trials and deadline.passed():
-            break
-        trials.append(_trial(choices, c, zones, deadline.share(0.7 / (_TRIALS - number)), seed))
-    best = min(trials, key=lambda trial: (trial.estimate, len(trial.shapes.offers)))
-    _raise_bound(choices, best.estimate, deadline)
-    bound = max(Fraction(choices.least), unlimited.bound)
-    return Chosen(best.shapes, best.state, bound, best.fleets)
-
-
-@dataclass(frozen=True)
-class _Trial:
-    estimate: float
-    """USD per hour of all zones."""
-    shapes: Shapes
-    state: Generated
-    fleets: list[Fleet] | None
-
-
-class _QuickCosts:
-    """The cost of a quick fleet for each choice that was asked for."""
-
-    def __init__(self, choices: TypeChoices, zones: list[Any], unlimited: Generated, seed: int) -> None:
-        self._choices, self._zones, self._unlimited, self._seed = choices, zones, unlimited, seed
-        self.known: dict[int, float] = {}
-
-    def of(self, c: int) -> float:
-        if c not in self.known:
-            self.known[c] = sum(
-                _quick_cost(self._choices, zone, self._unlimited, c, self._seed) for zone in self._zones
-            )
-        return self.known[c]
-
-
-def _descend(choices: TypeChoices, quick: _QuickCosts, start: int, deadline: Deadline) -> None:
-    """Exchange one type at a time for the one with which the quick fleet is the cheapest, while that helps.
-
-    With few instances a zone, which sizes go together matters more than any bound can tell.
-    """
-    number = {tuple(sorted(chosen)): c for c, chosen in enumerate(choices.sets.tolist())}
-    at, position, since = start, 0, 0
-    while since < choices.sets.shape[1] and not deadline.passed():
-        chosen = choices.sets[at].tolist()
-        nearby = {at}
-        for t in range(len(choices.ways)):
-            other = tuple(sorted([*chosen[:position], t, *chosen[position + 1 :]]))
-            if other in number and not deadline.passed():
-                quick.of(number[other])
-                nearby.add(number[other])
-        best = min((c for c in nearby if c in quick.known), key=lambda c: (quick.of(c), c))
-        since = 0 if quick.of(best) < quick.of(at) * (1.0 - 1e-9) else since + 1
-        at = best if since == 0 else at
-        position = (position + 1) % choices.sets.shape[1]
-
-
-def _candidates(
-    choices: TypeChoices, zones: list[Any], unlimited: Generated, seed: int, deadline: Deadline
-) -> list[int]:
-    """Choices worth a trial: those of the types that the unlimited answer spends most on, and those whose
-    quick fleet is the cheapest, in turns."""
-    costs = _QuickCosts(choices, zones, unlimited, seed)
-    for number, c in enumerate(np.argsort(choices.bounds, kind="stable")[:_QUICK_TRIALS].tolist()):
-        if number and deadline.passed():
-            break
-        costs.of(c)
-    if choices.sets.shape[0] <= _MOST_TO_DESCEND:
-        for start in sorted(costs.known, key=lambda c: (costs.of(c), c))[:_DESCENTS]:
-            _descend(choices, costs, start, deadline)
-    quick = sorted((cost, c) for c, cost in costs.known.items())
-    type_of = {way: t for t, ways in enumerate(choices.ways) for way in ways}
-    spent = np.zeros(len(choices.ways))
-    for (way, _), count in zip(unlimited.master.columns, unlimited.master.counts, strict=False):
-        spent[type_of[way]] += count * choices.shapes.prices[way]
-    leading = np.sort(np.argsort(-spent, kind="stable")[: max(6, choices.sets.shape[1])])
-    by_spending = np.flatnonzero(np.isin(choices.sets, leading).all(axis=1))
-    order = by_spending[np.argsort(-spent[choices.sets[by_spending]].sum(axis=1), kind="stable")].tolist()
-    turns = [c for pair in zip_longest((c for _, c in quick), order) for c in pair if c is not None]
-    return list(dict.fromkeys(turns))
-
-
-def _trial(choices: TypeChoices, c: int, zones: list[Any], deadline: Deadline, seed: int) -> _Trial:
-    """Solve one choice: whole fleets where instances are few and roundings matter, else the linear program."""
-    chosen = choices.only(c)
-    state = generate(chosen, choices.demand, deadline.share(0.5), max_rounds=60, thorough=False)
-    choices.close(c, float(state.bound) * (1.0 - _SAFETY))
-    if sum(state.first_fleet.values()) > _MANY_INSTANCES * len(zones):
-        return _Trial(state.master.cost, chosen, state, None)
-    packed = [
-        pack_zone(state, zone, chosen.limits, 0.0, deadline.share(1.0 / (len(zones) - z)), seed, attempts=1)
-        for z, zone in enumerate(zones)
-    ]
-    missing = any(zone.missing for zone in packed)
-    cost = math.inf if missing else sum(fleet_cost(zone.fleet, chosen) for zone in packed)
-    return _Trial(cost, chosen, state, None if missing else [zone.fleet for zone in packed])
-
-
-def _quick_cost(choices: TypeChoices, demand: Any, unlimited: Generated, c: int, seed: int) -> float:
-    some = choices.only(c)
-    worth = unlimited.worth()
-    fleet, left = greedy_fleet(some, demand, worth)
-    if left.any():
-        return math.inf
-    fleet = improve(
-        fleet,
-        some,
-        worth,
-        np.arange(len(some.offers)),
-        Deadline(None, 0.0),
-        seed=seed,
-        good_enough=0.0,
-        most_rounds=400,
-    )
-    return float(sum(some.prices[t] * n for (t, _), n in fleet.items()))
-
-
-def _raise_bound(choices: TypeChoices, cost: float, deadline: Deadline) -> None:
-    """Solve the choices with the least bound until the rest are within reach of `cost`, or time is up."""
-    for _ in range(_CLOSED):
-        whole = choices.whole()
-        c = int(np.argmin(whole))
-        if deadline.passed() or whole[c] >= min(cost * 0.999, choices.outside):
+def close_choices(choices: TypeChoices, unlimited: Generated, target: float, deadline: Deadline) -> None:
+    """Solve the linear program of the choice with the least bound, and let its dual prices bound all others,
+    until the least bound is solved already, reaches `target`, or time is up."""
+    solved: set[int] = set()
+    pricing = unlimited.pricing
+    per_usd = float(pricing.scale.per_usd)
+    while len(solved) < _CLOSED and not deadline.passed():
+        c = int(np.argmin(choices.whole()))
+        if c in solved or choices.whole()[c] >= min(target, choices.outside):
             return
-        some = choices.only(c)
-        before = float(whole[c])
-        state = generate(some, choices.demand, deadline, max_rounds=60, enough=1e-3, thorough=False)
+        solved.add(c)
+        state = generate(choices.only(c), choices.demand, deadline, max_rounds=60, enough=5e-4, thorough=False)
         choices.close(c, float(state.bound) * (1.0 - _SAFETY))
-        if choices.whole()[c] <= before * (1.0 + 1e-7):
-            return
+        worth = pricing.scale.whole(state.worth())
+        found = pricing.price(worth, choices.demand, 3_000, 1e-5)
+        choices.learn(worth / per_usd, found[:, 1] / per_usd)
+
+
+def rule_bound(choices: TypeChoices, unlimited: Generated) -> Fraction:
+    """USD per hour; holds for every fleet of at most K types."""
+    return max(Fraction(choices.least), unlimited.bound)

@@ -16,8 +16,11 @@ class ZoneDemand:
     places: Any
 
 
-def zone_demand(counts: list[int], on_spot: list[int], zones: int, survive_zone_loss: bool) -> ZoneDemand:
-    """Spread each service evenly; who gets the odd ones out moves on from service to service.
+def zone_demand(
+    counts: list[int], on_spot: list[int], zones: int, survive_zone_loss: bool, orders: Any = None
+) -> ZoneDemand:
+    """Spread each service evenly; who gets the odd ones out moves on from service to service, or follows
+    `orders` (services, zones), the zones of each service that get odd ones first.
 
     `on_spot` of the `counts` tasks of a service may run on Spot, evenly in every zone too. To survive the loss
     of a zone, n tasks need places so that any zones - 1 zones hold n: with at most q = ceil(n / (zones - 1))
@@ -30,14 +33,37 @@ def zone_demand(counts: list[int], on_spot: list[int], zones: int, survive_zone_
     places = np.zeros((zones, 2 * services), np.int64)
     start = 0
     for s, count in enumerate(counts):
-        kept = -(-count // (zones - 1)) if survive_zone_loss else 0
-        order = [(start + z) % zones for z in range(zones)]
+        kept = _kept(count, zones) if survive_zone_loss else 0
+        order = [(start + z) % zones for z in range(zones)] if orders is None else orders[s]
         on_demand = np.array(_even(count, zones)) - _even(on_spot[s], zones)
         running[order, s] = on_demand
         places[order, s] = on_demand + np.array(_even(count + kept, zones)) - _even(count, zones)
         running[order, services + s] = places[order, services + s] = _even(on_spot[s], zones)
         start = (start + (count + kept) % zones) % zones
     return ZoneDemand(running, places)
+
+
+def other_demands(
+    counts: list[int], on_spot: list[int], zones: int, survive_zone_loss: bool, worth: Any
+) -> list[ZoneDemand]:
+    """Other ways to give away the odd ones: so that zones come out as equal as they can, and so that the first
+    zones are full and the last is small. Few large instances can make any of them the cheapest.
+
+    `worth` (services) USD of one more place.
+    """
+    services = len(counts)
+    full = np.tile(np.arange(zones), (services, 1))
+    equal = full.copy()
+    load = np.zeros(zones)
+    for s in np.argsort(-worth, kind="stable").tolist():
+        equal[s] = np.argsort(load, kind="stable")
+        odd = (counts[s] + (_kept(counts[s], zones) if survive_zone_loss else 0)) % zones
+        load[equal[s][:odd]] += worth[s]
+    return [zone_demand(counts, on_spot, zones, survive_zone_loss, orders) for orders in (equal, full)]
+
+
+def _kept(count: int, zones: int) -> int:
+    return -(-count // (zones - 1))
 
 
 def places_of(running: Any, demand: ZoneDemand) -> Any:
