@@ -16,7 +16,7 @@ from planner.packing.clock import Clock
 from planner.prices import PriceBook
 from planner.units import Seconds
 
-TIME_LIMIT: Final = Seconds(10)
+TIME_LIMIT: Final = Seconds(30)
 """Search for one packing, where a clock is handed in: many times what the searches need that end by themselves."""
 GAP_GOAL: Final = 0.01
 """Nearer to the cheapest fleet than this, the order of platforms does not turn on it."""

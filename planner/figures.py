@@ -26,6 +26,8 @@ YELLOW: Final = "#F0E442"
 GREY: Final = "#5f6b7a"
 PALETTE: Final = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, "#7f7f7f", "#004c6d", "#8c510a", "#35978f")
 PATTERNS: Final = ("", "/", ".", "x", "-", "\\", "|", "+")
+LEGEND_COLUMNS: Final = 3
+"""Names that stand beside each other on a phone."""
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -194,14 +196,17 @@ def packing_map(placed: pd.DataFrame) -> go.Figure:
                 ),
                 row=1, col=column,
             )  # fmt: skip
+    services = placed["service"].nunique()
     base = _figure(max(240, 26 * len(instances) + 140)).layout
     figure.update_layout(
         barmode="stack", template="plotly_white", height=base.height, font=base.font, separators=".,",
-        margin={"l": 150, "r": 20, "t": 60, "b": 40},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.08, "x": 0},
+        margin={"l": 10, "r": 20, "t": 60, "b": 50 + 20 * -(-services // LEGEND_COLUMNS)},
+        legend={"orientation": "h", "xref": "container", "x": 0, "yref": "container", "y": 0, "yanchor": "bottom"},
     )  # fmt: skip
-    figure.update_xaxes(range=[0, 1], tickformat=".0%")
-    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=[label(i) for i in instances])
+    figure.update_xaxes(range=[0, 1], tickformat=".0%", nticks=3, tickangle=0)
+    figure.update_yaxes(
+        autorange="reversed", categoryorder="array", categoryarray=[label(i) for i in instances], automargin=True
+    )
     return figure
 
 

@@ -85,7 +85,7 @@ class Settings(BaseModel):
     latency_objective_s: float | None = Field(default=None, gt=0, description="p99 response time to stay within")
     min_history_hours: float = Field(default=48, ge=1, description="History without which a service is refused")
     ceiling_usd_per_month: float | None = Field(default=None, gt=0, description="Refuse plans dearer than this")
-    solver_seconds: float = Field(default=60, gt=0, le=3600, description="Limit of a search for a packing")
+    solver_seconds: float = Field(default=120, gt=0, le=3600, description="Limit of a search for a packing")
     seed: int = Field(default=0, ge=0, description="Of everything that draws")
 
     @property

@@ -66,7 +66,7 @@ def compare(
     azure_disk_usd_per_gb_month: Annotated[
         float | None, typer.Option(min=0, help="Azure system disks; the price book has none")
     ] = None,
-    time_limit: Annotated[float, typer.Option(min=0, help="Seconds of search for each packing")] = 10,
+    time_limit: Annotated[float, typer.Option(min=0, help="Seconds of search for each packing")] = 30,
     prices: PricesFolder = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write every cost line there")] = None,
     html_file: Annotated[

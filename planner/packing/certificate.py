@@ -161,7 +161,8 @@ def _least_instances(problem: PackingProblem, allowed: Any) -> list[tuple[Instan
     alone = max((t.count for t in problem.tasks if t.distinct_instance or t.host_ports), default=0)
     found = []
     for t, (offer, room) in enumerate(zip(problem.catalogue, rooms_for_tasks(problem), strict=True)):
-        if all(allowed[s, t] for s, task in enumerate(problem.tasks) if task.count):
+        wanted = [(s, task) for s, task in enumerate(problem.tasks) if task.count]
+        if all(allowed[s, t] and task.needs.fits_in(room) for s, task in wanted):
             poured = max(-(-int(n) // r) if n else 0 for n, r in zip(total, as_row(room), strict=True))
             least = max(1, poured, alone)
             if problem.survive_zone_loss:
