@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from planner.scaling.choose import Point
 
 FloatArray = NDArray[np.float64]
+SHARES: Final = ("CPU", "memory", "CPU and memory")
+"""Metrics whose targets are percents."""
 MOST_POINTS: Final = 12_000
 """On one line; a page with more is slow to open."""
 
@@ -173,7 +175,8 @@ def _attainments(found: Tuned | Infeasible, slo: float) -> list[float]:
 
 def _told(point: Point) -> str:
     floor = "no floor" if point.floor == "none" else f"{point.floor} x {point.margin:g}"
-    return f"{point.target:g} % CPU, {floor}"
+    unit = f"% {point.metric}" if point.metric in SHARES else point.metric
+    return f"{point.target:g} {unit} every {point.period_s} s, {floor}"
 
 
 def _line(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from planner.scaling.demand_file import Demand
 
 FRONTIER_SHOWN = 12
+FRONTIER_FROM = 0.95
+"""Attainment under which a point of the frontier is of no interest on a screen; the JSON has all."""
 MOST_MEMORY_MIB = 32_768 * 1_024
 """Above the memory of any instance type."""
 
@@ -256,7 +258,8 @@ def _show(document: dict[str, Any], title: str) -> None:
     columns = ("task-hours a week", "attainment", "metric", "target", "scale-in cooldown s", "floor", "holds")
     for column in columns:
         table.add_column(column)
-    for point in points[:: max(1, len(points) // FRONTIER_SHOWN)]:
+    near = [point for point in points if point["attainment"] >= FRONTIER_FROM] or points
+    for point in near[:: -(-len(near) // FRONTIER_SHOWN)]:
         table.add_row(
             f"{point['task_hours_per_week']:,.0f}",
             f"{point['attainment']:.3%}",

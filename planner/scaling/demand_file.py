@@ -92,6 +92,8 @@ def parse_moment(text: str, where: str) -> datetime:
 
 
 def _number(cell: str, name: str, row: int) -> float:
+    if name != "vcpu" and not cell.strip():
+        return math.nan  # another load that was not measured in a minute whose demand is known
     try:
         value = float(cell)
     except ValueError:
@@ -116,10 +118,10 @@ def _assemble(header: list[str], rows: list[tuple[datetime, list[float]]]) -> De
             f"the demand file spans from {start.date()} to {rows[-1][0].date()}: check its years"
         )
     names = [name for name in header if name != "timestamp"]
-    table = np.full((len(names), minutes[-1] + 1), np.nan)
+    table, at = np.full((len(names), minutes[-1] + 1), np.nan), names.index("vcpu")
     for minute, (moment, values) in zip(minutes, rows, strict=True):
         seen = table[:, minute]
-        if not np.isnan(seen[0]) and not np.array_equal(seen, values):
+        if not np.isnan(seen[at]) and not np.array_equal(seen, values, equal_nan=True):
             raise DemandFileError(f"{moment.isoformat()} appears twice with different values")
         table[:, minute] = values
     columns = dict(zip(names, table, strict=True))

@@ -125,6 +125,10 @@ def test_the_capacity_providers_target_and_a_page_come_on_request(app: typer.Typ
         (("--metrics", "60s", "--high-resolution"), "exclude each other"),
         (("--tasks-per-instance", "0"), "from 1 to 10,000"),
         (("--usd-per-task-hour", "-1"), "0 or more"),
+        (("--task-memory-mib", "0"), "from 1 to"),
+        (("--metric", "memory"), "--task-memory-mib"),
+        (("--metric", "custom:depth"), "needs the column depth"),
+        (("--metric", "memory", "--tasks-per-instance", "4"), "not supported yet"),
     ],
 )
 def test_options_that_cannot_be_are_refused(
@@ -135,3 +139,20 @@ def test_options_that_cannot_be_are_refused(
 
     assert isinstance(done.exception, terminal.BadInput)
     assert told in str(done.exception)
+
+
+def test_requests_of_the_file_are_weighed_against_cpu_and_replayed(app: typer.Typer, tmp_path: Path) -> None:
+    demand = write(tmp_path / "demand.csv", daily(3))
+    lines = demand.read_text(encoding="utf-8").splitlines()
+    rows = [f"{line},{float(line.split(',')[1]) * 300:.0f}" for line in lines[1:]]
+    demand.write_text("\n".join([lines[0] + ",requests", *rows]) + "\n", encoding="utf-8")
+    options = ("--task-vcpu", "1", "--slo", "0.99", "--metrics", "60s")
+    _, weighed = run(app, "tune", str(demand), *options)
+    _, chosen = run(app, "tune", str(demand), *options, "--metric", "requests")
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps(chosen), encoding="utf-8")
+    _, outcome = run(app, "simulate", str(demand), "--policy", str(policy))
+
+    assert [tried["metric"] for tried in weighed["tried"]] == ["CPU", "requests per target"]
+    assert chosen["policy"]["target_tracking"][0]["metric"] == "ALBRequestCountPerTarget"
+    assert outcome["slo_attainment"] >= 0.99

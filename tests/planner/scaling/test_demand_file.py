@@ -63,3 +63,13 @@ def test_a_bad_file_is_refused_with_the_row(tmp_path: Path, text: str, words: st
         read(tmp_path, text)
 
     assert words in str(refused.value)
+
+
+def test_an_empty_cell_of_another_load_is_a_minute_without_it(tmp_path: Path) -> None:
+    path = tmp_path / "demand.csv"
+    path.write_text("timestamp,requests,vcpu\n2026-01-05T00:00,,1.5\n2026-01-05T00:01,90,1.6\n")
+    demand = read_demand(path)
+
+    assert demand.vcpu.tolist() == [1.5, 1.6]
+    assert np.isnan(demand.loads["requests"][0])
+    assert demand.loads["requests"][1] == 90

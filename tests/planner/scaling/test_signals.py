@@ -21,6 +21,7 @@ LOADS = {
     "requests": DEMAND * 90 * np.exp(RNG.normal(0, 0.05, MINUTES)),
     "depth": DEMAND**2,
 }
+LOADS["requests"][700:740] = np.nan  # the load balancer told nothing: no datapoint, while demand goes on
 MEMORY_MIB = 1_024
 NEEDED = binding(DEMAND, LOADS, task_vcpu=1.0, task_memory_mib=MEMORY_MIB)
 
