@@ -350,7 +350,7 @@ def loop_seconds(load: Series, policies: list[Policy]) -> float:
     """CPU time inside the compiled loops of one batch."""
     from planner.scaling import kernels
 
-    names = ("run_block", "run_block_on_instances")
+    names = ("run_service", "run_on_instances")
     originals = {name: getattr(kernels, name) for name in names}
     spent = [0.0]
 

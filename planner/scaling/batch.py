@@ -1,7 +1,7 @@
 """Many policies on one demand series at once; every count equals the scalar reference's.
 
-Policies are sorted into blocks of 128 lanes that share everything but targets, cooldowns and constant
-bounds; what they share is prepared once. A policy that the lanes cannot express is replayed by the
+Policies are sorted into blocks of lanes that share everything but targets, cooldowns and constant bounds;
+what they share is prepared once. A policy that the lanes cannot express is replayed by the
 reference, and the result says so.
 """
 
@@ -17,16 +17,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.scaling.blocks import add_group, block_state
-from planner.scaling.lanes import FULL_PERCENT, overflows, shape, unlaned
+from planner.scaling.blocks import add_group, block_state, by_vector, lanes_for, most_instances
+from planner.scaling.lanes import FULL_PERCENT, most, overflows, shape, unlaned
 from planner.scaling.policies import CapacityBasis, CapacityProvider, CooldownFrom, Policy
 from planner.scaling.replay import checked_demand, simulate, ticks_per_minute
-from planner.scaling.rounding import ROUND_UP
+from planner.scaling.rounding import wholes
 from planner.scaling.shared import FloatArray, IntArray, Shared, aligned
 from planner.units import MINUTES_PER_DAY, MINUTES_PER_HOUR, SECONDS_PER_MINUTE
 
-COUNTED = 4
-"""Violations, strains, scale-outs and scale-ins, in the order of kernels.close_day."""
+BLOCK: Final = 64
+"""Policies in a block, two vectors: a hundred policies keep two threads equally busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Prepared:
         result.ticks_per_hour[index] = parts * MINUTES_PER_HOUR
         task_ticks = np.rint(seen.tasks * parts).astype(np.int64)
         result.task_ticks_by_day[:, index] = np.add.reduceat(task_ticks, days)
-        needed = np.floor(demand * (1 + self.strain) / (policy.task_vcpu * self.utilisation) + ROUND_UP)
+        needed = wholes(demand * (1 + self.strain) / (policy.task_vcpu * self.utilisation))
         strained = np.nan_to_num(needed) > seen.running
         result.strained_by_day[:, index] = np.add.reduceat(strained.astype(np.int64), days)
         result.violations_by_day[:, index] = np.add.reduceat(seen.violating.astype(np.int64), days)
@@ -150,7 +150,7 @@ def prepare_batch(
     blocks = []
     for members in groups.values():
         shared = Shared.of(demand, start, policies[members[0]], utilisation, history_vcpu, strain)
-        blocks += [(shared, tuple(members[i : i + _lanes()])) for i in range(0, len(members), _lanes())]
+        blocks += [(shared, tuple(members[i : i + BLOCK])) for i in range(0, len(members), BLOCK)]
     return Prepared(demand, start, tuple(policies), utilisation, history_vcpu, strain, tuple(blocks), reasons)
 
 
@@ -171,19 +171,13 @@ def replay_batch(
 
     `floor` and `ceiling` (tasks, shape (minutes,)) raise every policy's minimum and lower its maximum minute
     by minute, as scheduled actions would; only policies without schedules of their own take them. `strain`
-    is the share by which demand is raised to count the minutes that only just do not violate. Blocks of 128
+    is the share by which demand is raised to count the minutes that only just do not violate. Blocks of 64
     policies run on `workers` threads.
     """
     prepared = prepare_batch(
         demand_vcpu, start, policies, utilisation=utilisation, history_vcpu=history_vcpu, strain=strain
     )
     return prepared.replay(floor, ceiling, workers=workers, advance=advance)
-
-
-def _lanes() -> int:
-    from planner.scaling.kernels import LANES
-
-    return LANES
 
 
 def _empty(by_reference: tuple[str | None, ...], days: int) -> Batch:
@@ -233,7 +227,7 @@ def task_counts(demand_vcpu: FloatArray, start: datetime, policy: Policy, *, uti
     _run_block(shared, [policy], spare, [0], trace)
     ticks = trace.astype(np.int64).reshape(-1, parts, 2)
     running = ticks[:, :, 1].min(axis=1)
-    needed = np.nan_to_num(np.floor(prepared.demand / (policy.task_vcpu * utilisation) + ROUND_UP))
+    needed = np.nan_to_num(wholes(prepared.demand / (policy.task_vcpu * utilisation)))
     return TaskCounts(ticks[:, -1, 0], running, needed > running, minutes)
 
 
@@ -245,32 +239,30 @@ def _run_block(
 ) -> None:
     from planner.scaling import kernels
 
-    lanes, days = kernels.LANES, len(result.violations_by_day)
+    lanes, days = lanes_for(len(policies)), len(result.violations_by_day)
     state, numbers = block_state(shared, policies)
     published = aligned(shared.published_rows * lanes, np.int16)
-    counts = np.zeros((days, COUNTED, lanes), np.int16)
+    counts = np.zeros((days, kernels.COUNTED, lanes), np.int16)
     task_ticks, instance_ticks = np.zeros((2, days, lanes), np.int32)
     provider, tracking = policies[0].capacity_provider, policies[0].target_tracking[0]
     divides = tracking.capacity_basis is CapacityBasis.DESIRED
     capped = tracking.metric_ceiling_percent is not None
-    day_ticks = MINUTES_PER_DAY * shared.ticks_per_minute
-    highest = max(min(policy.max, int(kernels.MOST)) for policy in policies)
-    if shared.bounds_are_shared:
-        highest = shared.highest
+    day_ticks, span = MINUTES_PER_DAY * shared.ticks_per_minute, _span(shared, policies)
     if provider is None:
-        history = np.tile(state.reshape(-1, lanes)[kernels.DESIRED], shared.start_ticks + 1)
-        kernels.run_block(  # type: ignore[call-arg]
-            *shared.per_tick(), state, numbers, published, history, counts, task_ticks, day_ticks,
-            _span(highest), shared.start_ticks, shared.ticks_per_minute, divides, capped, trace,
+        history = by_vector(np.tile(state[kernels.DESIRED], (shared.start_ticks + 1, 1)))
+        kernels.run_service(  # type: ignore[call-arg]
+            *shared.per_tick(), by_vector(state), by_vector(numbers), published, history, counts.reshape(-1),
+            task_ticks.reshape(-1), day_ticks, span, shared.start_ticks, shared.ticks_per_minute, divides, capped,
+            trace,
         )  # fmt: skip
     else:
         add_group(policies, state, numbers)
-        largest = max(p.capacity_provider.max_size for p in policies if p.capacity_provider is not None)
-        booting, measured = _rings(policies[0], provider)
-        kernels.run_block_on_instances(  # type: ignore[call-arg]
-            *shared.per_tick(), state, numbers, published, booting, measured, counts, task_ticks,
-            instance_ticks, day_ticks, _span(max(highest, min(largest, int(kernels.MOST)))), divides, capped,
-            tracking.cooldown_from is CooldownFrom.FULFILMENT, provider.target_capacity_percent == FULL_PERCENT,
+        booting, measured = _rings(policies[0], provider, lanes)
+        kernels.run_on_instances(  # type: ignore[call-arg]
+            *shared.per_tick(), by_vector(state), by_vector(numbers), published, booting, measured,
+            counts.reshape(-1), task_ticks.reshape(-1), instance_ticks.reshape(-1), day_ticks, span, divides,
+            capped, tracking.cooldown_from is CooldownFrom.FULFILMENT,
+            provider.target_capacity_percent == FULL_PERCENT,
             np.int16(provider.high_datapoints), np.int16(provider.low_datapoints),
         )  # fmt: skip
         result.instance_hours_by_day[:, indices] = instance_ticks[:, : len(indices)] / MINUTES_PER_HOUR
@@ -283,16 +275,19 @@ def _run_block(
     result.scale_ins[indices] = counts[:, 3, used].sum(axis=0, dtype=np.int64)
 
 
-def _span(highest: int) -> int:
-    """Ticks whose tasks (or instances) fit an unsigned 16-bit sum."""
+def _span(shared: Shared, policies: Sequence[Policy]) -> int:
+    """Ticks whose tasks and instances fit an unsigned 16-bit sum."""
     from planner.scaling.kernels import SUM_MOST
 
-    return SUM_MOST // max(1, highest)
+    largest = 1
+    for policy in policies:
+        tasks = shared.highest if shared.bounds_are_shared else policy.max
+        largest = max(largest, tasks, most_instances(policy.capacity_provider, tasks))
+    return SUM_MOST // min(largest, int(most()))
 
 
-def _rings(policy: Policy, provider: CapacityProvider) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+def _rings(policy: Policy, provider: CapacityProvider, lanes: int) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """One row a tick of boot time, and two a minute of the reservation's delay."""
-    lanes = _lanes()
     boot = math.ceil(policy.delays.instance_boot_s.value_s / SECONDS_PER_MINUTE)
     late = 1 + math.ceil(provider.metric_delay_s / SECONDS_PER_MINUTE)
     return aligned(max(1, boot) * lanes, np.int16), aligned(2 * late * lanes, np.int16)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.scaling.policies import Policy
+from planner.scaling.policies import CapacityProvider, Policy
 from planner.scaling.proposals import metric_scale
 from planner.scaling.provider import Group
 from planner.scaling.shared import FloatArray, Shared, aligned
@@ -17,13 +17,11 @@ from planner.units import SECONDS_PER_MINUTE, share
 
 
 def block_state(shared: Shared, policies: Sequence[Policy]) -> tuple[NDArray[np.int16], FloatArray]:
-    """The int16 and the float64 block; lanes to spare repeat the last policy."""
+    """The int16 and the float64 rows, shape (rows, lanes); lanes to spare repeat the last policy."""
     from planner.scaling import kernels
 
-    lanes = kernels.LANES
-    state = aligned(kernels.ROWS * lanes, np.int16)
-    numbers = aligned(kernels.FLOAT_ROWS * lanes, np.float64)
-    rows, floats = state.reshape(-1, lanes), numbers.reshape(-1, lanes)
+    lanes = lanes_for(len(policies))
+    rows, floats = np.zeros((kernels.ROWS, lanes), np.int16), np.zeros((kernels.FLOAT_ROWS, lanes))
     for lane, policy in enumerate(policies):
         tracking = policy.target_tracking[0]
         low, high = shared.initial_minimum, shared.initial_maximum
@@ -49,18 +47,35 @@ def block_state(shared: Shared, policies: Sequence[Policy]) -> tuple[NDArray[np.
             floats[kernels.CEILING_LOW, lane] = ceiling / tracking.low_alarm_factor
     _repeat_last(rows, len(policies))
     _repeat_last(floats, len(policies))
-    return state, numbers
+    return rows, floats
+
+
+def lanes_for(policies: int) -> int:
+    """Whole vectors that hold so many policies."""
+    from planner.scaling.kernels import WIDTH
+
+    return -(-policies // WIDTH) * WIDTH
+
+
+def by_vector(block: NDArray[Any]) -> NDArray[Any]:
+    """Rows of a block, shape (rows, lanes), in the kernels' order: vector by vector, flat."""
+    from planner.scaling.kernels import WIDTH
+
+    rows = len(block)
+    found = aligned(block.size, block.dtype)
+    found.reshape(-1, rows, WIDTH)[:] = block.reshape(rows, -1, WIDTH).transpose(1, 0, 2)
+    return found
 
 
 def _repeat_last(block: NDArray[Any], used: int) -> None:
     block[:, used:] = block[:, used - 1 : used]  # a lane without tasks would divide by zero
 
 
-def add_group(policies: Sequence[Policy], state: NDArray[np.int16], numbers: FloatArray) -> None:
+def add_group(policies: Sequence[Policy], rows: NDArray[np.int16], floats: FloatArray) -> None:
     """Fill the rows of managed scaling of a block from `block_state`."""
     from planner.scaling import kernels
 
-    rows, floats = state.reshape(-1, kernels.LANES), numbers.reshape(-1, kernels.LANES)
+    unused = np.random.default_rng(0)
     for lane, policy in enumerate(policies):
         provider = policy.capacity_provider
         if provider is None:
@@ -69,11 +84,11 @@ def add_group(policies: Sequence[Policy], state: NDArray[np.int16], numbers: Flo
         rows[kernels.PER_INSTANCE, lane] = room
         rows[kernels.RECIPROCAL, lane], rows[kernels.SHIFT, lane] = reciprocal_of(room)
         floats[kernels.GROUP_TARGET, lane] = 1 / share(provider.target_capacity_percent)
-        group = Group(provider, policy.delays.instance_boot_s, np.random.default_rng(0))
+        group = Group(provider, policy.delays.instance_boot_s, unused)
         tasks = int(rows[kernels.DESIRED, lane])
         running = min(max(group.wanted(group.needed(tasks)), provider.min_size), provider.max_size)
-        rows[[kernels.INSTANCES, kernels.SIZE], lane] = running
-        rows[[kernels.PLACED, kernels.BEFORE], lane] = min(tasks, running * room)
+        rows[kernels.INSTANCES, lane] = rows[kernels.SIZE, lane] = running
+        rows[kernels.PLACED, lane] = min(tasks, running * room)
         rows[kernels.GROUP_MINIMUM, lane] = provider.min_size
         rows[kernels.GROUP_MAXIMUM, lane] = min(provider.max_size, int(kernels.MOST))
         rows[kernels.STEP_LEAST, lane] = provider.minimum_step
@@ -81,6 +96,14 @@ def add_group(policies: Sequence[Policy], state: NDArray[np.int16], numbers: Flo
         rows[kernels.WARM_TICKS, lane] = math.ceil(provider.instance_warmup_s / SECONDS_PER_MINUTE)
     _repeat_last(rows, len(policies))
     _repeat_last(floats, len(policies))
+
+
+def most_instances(provider: CapacityProvider | None, tasks: int) -> int:
+    """Instances that a group for so many tasks can ever have: a launch adds a whole step at the least."""
+    if provider is None:
+        return 0
+    wanted = math.ceil(math.ceil(tasks / provider.tasks_per_instance) / share(provider.target_capacity_percent))
+    return min(provider.max_size, max(provider.min_size, wanted + provider.minimum_step))
 
 
 def reciprocal_of(divisor: int) -> tuple[np.int16, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
+from functools import cache
 from typing import Final
 
 from planner.scaling.policies import (
@@ -107,6 +108,7 @@ def _group_shape(provider: CapacityProvider | None) -> Hashable:
     )
 
 
+@cache
 def most() -> float:
     """Tasks that a lane can count."""
     from planner.scaling.kernels import MOST

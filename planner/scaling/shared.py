@@ -26,7 +26,7 @@ CACHE_LINE: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Per tick, what a block's lanes have in common (kernels.run_block)."""
+    """Per tick, what a block's lanes have in common (kernels.run_service)."""
 
     load: FloatArray
     new_points: NDArray[np.int16]

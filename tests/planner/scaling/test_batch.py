@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from planner.scaling import replay_batch, simulate, task_counts
+from planner.scaling import kernels, replay_batch, rounding, simulate, task_counts
 from planner.scaling.blocks import reciprocal_of
 from planner.scaling.lanes import unlaned
 from planner.scaling.policies import (
@@ -287,6 +288,21 @@ def test_a_reciprocal_divides_every_count_exactly(room: int) -> None:
     products = 2 * (counts + room - 1) * int(factor.view(np.uint16))
 
     assert ((products >> 16) >> shift == -(-counts // room)).all()
+
+
+def test_the_compiled_loops_round_as_the_reference_does() -> None:
+    # numba's cache does not notice a change of another module, so the kernels repeat these numbers
+    assert kernels.BASE_COUNT == rounding.BASE_COUNT
+    assert (kernels.ROUND_UP, kernels.ROUND_DOWN) == (rounding.ROUND_UP, rounding.ROUND_DOWN)
+
+
+@given(st.floats(0, 30_000), st.integers(0, 30_000))
+def test_whole_tasks_are_read_off_the_upper_half_of_a_sum(tasks: float, limit: int) -> None:
+    upper = np.array([tasks + rounding.ROUND_UP]).view(np.uint32)[1]
+
+    assert upper & 0xFFFF == rounding.whole(tasks) == rounding.wholes(np.array([tasks]))[0]
+    assert rounding.exceeds(tasks, limit) == (rounding.whole(tasks) > limit)
+    assert abs(rounding.whole(tasks) - math.ceil(tasks - 1e-6)) <= (abs(tasks - 1e-6 - round(tasks)) < 1e-9)
 
 
 def test_sums_of_many_tasks_do_not_overflow() -> None:
