@@ -21,7 +21,7 @@ from planner.packing.bound import (
 from planner.packing.clock import Deadline
 from planner.packing.exact_kernels import exact_pattern, work_of
 from planner.packing.greedy import Fleet, greedy_fleet
-from planner.packing.hard_pricing import hard_pattern
+from planner.packing.hard_pricing import hard_pattern, relaxed_weights
 from planner.packing.knapsack_kernels import best_pattern, price_sequence, price_types
 from planner.packing.master import Column, Master
 from planner.packing.shapes import Shapes
@@ -32,6 +32,8 @@ _ROUNDS_AFTER_PARTS = 25
 _MOST_STATES = 3e6
 _MOST_STEPS = 6e8
 """Of the exact pricing of all types together: about a second."""
+_SHARPENED = 60
+"""Types whose linear relaxation is solved, so many a round."""
 _HARD_TYPES = 4
 _WORTH_A_PROGRAM = 2e-4
 """Types left open by more than this (relative) are worth an integer program, so many a round."""
@@ -77,11 +79,17 @@ class Pricing:
         shapes = self.shapes
         upper = np.minimum(demand, shapes.most)
         excess = np.where(found[:, 1] > found[:, 0], found[:, 1] / self.prices - 1.0, 0.0)
-        most_steps = _MOST_STEPS
+        most_steps, sharpened = _MOST_STEPS, 0
         hard = _HARD_TYPES if thorough and shapes.count <= _MOST_SHAPES_OF_A_PROGRAM else 0
         for t in np.argsort(-excess, kind="stable").tolist():
             if excess[t] <= 0.0:
                 return
+            if sharpened < _SHARPENED and excess[t] > _WORTH_A_PROGRAM:
+                sharpened += 1
+                self._sharpen(t, found, worth, upper)
+                excess[t] = found[t, 1] / self.prices[t] - 1.0
+                if found[t, 1] <= found[t, 0]:
+                    continue
             states, steps = work_of(self.coarse_needs, upper, self.coarse_rooms[t])
             pattern = np.zeros(shapes.count, np.int64)
             if states <= _MOST_STATES and steps <= most_steps:
@@ -100,6 +108,24 @@ class Pricing:
                 found[t, 1] = max(bound, found[t, 0])
             if value > found[t, 0]:
                 found[t, 0], self.patterns[t] = value, pattern
+
+    def _sharpen(self, t: int, found: Any, worth: Any, upper: Any) -> None:
+        """Search type t once more from the weights of its linear relaxation, which the subgradient steps can
+        miss by per cents; changes `found` and `self.patterns`."""
+        shapes = self.shapes
+        weights = relaxed_weights(worth, shapes.needs, upper, shapes.fits[:, t], shapes.rooms[t])
+        if weights is None:
+            return
+        pattern = np.zeros(shapes.count, np.int64)
+        value, bound, _ = best_pattern(
+            worth, shapes.needs, upper, shapes.ports, shapes.fits[:, t], shapes.rooms[t], self.prices[t], weights,
+            30_000, 1e-5, pattern,
+        )  # fmt: skip
+        if bound < found[t, 1]:
+            found[t, 1] = max(bound, found[t, 0])
+            self.weights[t] = weights
+        if value > found[t, 0]:
+            found[t, 0], self.patterns[t] = value, pattern
 
     def sequence(self, t: int, worth: Any, left: Any, rows: int, node_limit: int) -> Any:
         """Up to `rows` patterns of type t that together stay within `left`."""

@@ -50,6 +50,25 @@ def hard_pattern(worth: Any, needs: Any, upper: Any, fits: Any, room: Any) -> tu
     return int(pattern @ worth), math.ceil(bound * (1.0 + _MARGIN)) + 2, pattern
 
 
+def relaxed_weights(worth: Any, needs: Any, upper: Any, fits: Any, room: Any) -> Any:
+    """(r) Lagrange multipliers of the linear relaxation: worth of the whole room of each resource. None where it
+    has no answer."""
+    from scipy.optimize import linprog
+
+    useful = np.flatnonzero((worth > 0) & (upper > 0) & fits)
+    shares = needs[useful] / np.maximum(room, 1)
+    most = np.where(needs[useful] > 0, room // np.maximum(needs[useful], 1), 2**40).min(axis=1, initial=2**40)
+    scale = float(worth[useful].max(initial=1))
+    answer = linprog(
+        -worth[useful] / scale,
+        A_ub=shares.T,
+        b_ub=(room > 0).astype(np.float64),
+        bounds=np.stack([np.zeros(len(useful)), np.minimum(most, upper[useful])], axis=1),
+        method="highs",
+    )
+    return np.maximum(-answer.ineqlin.marginals, 0.0) * scale if answer.status == 0 else None
+
+
 def _integer() -> Any:
     import highspy
 
