@@ -235,6 +235,7 @@ class Route:
     conditions: tuple[str, ...]
     """As people read them: "path /api/*", "host www.example.gov.uk"."""
     target_group_arn: str
+    load_balancer_arn: str = ""
 
 
 @dataclass(frozen=True, slots=True)

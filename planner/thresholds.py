@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner import scaling as scaling_stage
-from planner.documents.plan import ScalingPlan, SchedulePlan, TargetTrackingPlan
+from planner.documents.plan import Carries, ScalingPlan, SchedulePlan, TargetTrackingPlan
 from planner.expectations import Expected
 from planner.model import Service
 from planner.settings import Settings
 from planner.timegrid import TimeGrid
+from planner.units import SECONDS_PER_MINUTE
 
 if TYPE_CHECKING:
     from planner.scaling import Policy, TaskCounts, Tuned
@@ -24,31 +25,64 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 CPU_METRIC: Final = "ECSServiceAverageCPUUtilization"
 REQUESTS_METRIC: Final = "ALBRequestCountPerTarget"
+APPLICATION: Final = ":loadbalancer/app/"
+"""In the ARN of an Application Load Balancer, the only kind that counts requests per target."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackedLoad:
-    """Requests a minute (shape (minutes,), NaN where unknown) of a service that tracks them today."""
+    """Requests a minute (shape (minutes,), NaN where unknown) of a service that can be scaled on them."""
 
     requests: FloatArray
     resource_label: str
-    """Of the load balancer and target group, as the policy of today spells it."""
+    """Of the load balancer and target group, as a policy spells it."""
+    requests_per_second_per_task: float | None = None
+    """What one task carries within the latency objective, where that binds before CPU does."""
+
+    def least_vcpu(self, task_vcpu: float, utilisation: float) -> FloatArray | None:
+        """vCPU that stands for the tasks which latency needs; None where CPU binds first."""
+        if self.requests_per_second_per_task is None:
+            return None
+        tasks = self.requests / SECONDS_PER_MINUTE / self.requests_per_second_per_task
+        return np.asarray(tasks * task_vcpu * utilisation)
 
 
 def tracked_load(
-    service: Service, requests: FloatArray, wanted: FloatArray, observed: FloatArray
+    service: Service,
+    requests: FloatArray,
+    wanted: FloatArray,
+    observed: FloatArray,
+    carries: Carries | None = None,
 ) -> TrackedLoad | None:
-    """What a policy on requests would see of the demand that is planned for; None where none can be kept.
+    """What a policy on requests would see of the demand that is planned for; None where CPU is to be tracked.
 
-    Demand that was raised above what was observed (launches, hidden load) raises requests alike. A policy on
-    requests needs the label of its load balancer and target group, which only a present policy tells.
+    Requests are tracked where a policy does so today, or where latency binds before CPU does (`carries`, of a
+    task of the planned size). Demand that was raised above what was observed (launches, hidden load) raises
+    requests alike.
     """
-    present = service.scaling.target_tracking if service.scaling else ()
-    label = next((t.resource_label for t in present if t.metric == REQUESTS_METRIC and t.resource_label), None)
+    late = carries is not None and carries.bound_by == "latency"
+    label = _present_label(service) or (_label(service) if late else None)
     if label is None or not np.nansum(requests) > 0:
         return None
     raised = np.divide(wanted, observed, out=np.ones_like(wanted), where=observed > 0)
-    return TrackedLoad(np.where(np.isnan(wanted), np.nan, requests * raised), label)
+    planned = np.where(np.isnan(wanted), np.nan, requests * raised)
+    return TrackedLoad(planned, label, carries.requests_per_second_per_task if carries and late else None)
+
+
+def _present_label(service: Service) -> str | None:
+    present = service.scaling.target_tracking if service.scaling else ()
+    return next((t.resource_label for t in present if t.metric == REQUESTS_METRIC and t.resource_label), None)
+
+
+def _label(service: Service) -> str | None:
+    """app/<name>/<id>/targetgroup/<name>/<id>; None unless one target group behind one balancer has it all."""
+    pairs = {(route.load_balancer_arn, route.target_group_arn) for route in service.routes}
+    if len(pairs) != 1 or len(service.target_group_arns) != 1:
+        return None
+    balancer, group = pairs.pop()
+    if APPLICATION not in balancer:
+        return None
+    return f"{balancer.split(':loadbalancer/', 1)[1]}/{group.rsplit(':', 1)[1]}"
 
 
 def choose_scaling(
@@ -63,24 +97,30 @@ def choose_scaling(
     """Thresholds from the scaling stage; where target tracking cannot hold the objective, a fixed count.
 
     The maximum holds p99 of the coming week, where that is more than the past needs room for. A service that
-    tracks requests today keeps to them unless CPU is cheaper; any other is scaled on CPU.
+    tracks requests today, or whose latency binds first, keeps to requests unless CPU is cheaper and holds as
+    well; any other is scaled on CPU.
     """
     loads = {} if load is None else {"requests": load.requests}
+    least = None if load is None else load.least_vcpu(task_vcpu, settings.utilisation)
+    needed = wanted if least is None else np.where(np.isnan(wanted), np.nan, np.fmax(wanted, least))
     try:
         found = scaling_stage.tune(
             wanted, grid.start, task_vcpu=task_vcpu, slo=settings.slo, utilisation=settings.utilisation,
-            timezone=settings.timezone, seed=settings.seed, loads=loads,
+            timezone=settings.timezone, seed=settings.seed, loads=loads, least_vcpu=least,
             metrics=("cpu",) if load is None else ("requests", "cpu"),
         )  # fmt: skip
     except ValueError as unusable:
-        return _fixed_count(service, wanted, task_vcpu, settings, grid, str(unusable))
+        return _fixed_count(service, needed, task_vcpu, settings, grid, str(unusable))
     if isinstance(found, scaling_stage.Infeasible):
-        return _fixed_count(service, wanted, task_vcpu, settings, grid, found.reason)
+        return _fixed_count(service, needed, task_vcpu, settings, grid, found.reason)
     policy = with_least(found.policy, settings.min_tasks if service.target_group_arns else 0)
     if expected is not None:
         most = math.ceil(float(expected.p99.max()) / (settings.utilisation * task_vcpu) - 1e-9)
         policy = replace(policy, max=max(policy.max, min(most, scaling_stage.MOST_TASKS)))
     counts = _counts(wanted, policy, settings, grid, loads)
+    if least is not None:
+        tasks = np.ceil(np.nan_to_num(needed) / (task_vcpu * settings.utilisation) - 1e-6)
+        counts = replace(counts, violating=tasks > counts.running)
     return scaling_plan(service.name, policy, found, counts, load), counts
 
 

@@ -162,10 +162,12 @@ def plan_workload(
     notes = (*changes, f"back-test: {score}") if isinstance(score, str) else changes
     censored = np.nan_to_num(by_minute(merged.assign(censored=merged["censored"].astype(float)), "censored", grid))
     size, reasons = _size(service, usage, settings)
-    requests = by_minute(usage, "requests_per_second", grid) * SECONDS_PER_MINUTE
-    load = tracked_load(service, requests, wanted, observed)
-    scaling, counts = choose_scaling(service, wanted, vcpu(size.cpu_units), settings, grid, expected, load)
     summary = summarise(service.name, wanted, censored > 0, expected, notes, usage)
+    summary = with_load(summary, service, usage, settings)
+    requests = by_minute(usage, "requests_per_second", grid) * SECONDS_PER_MINUTE
+    carries = summary.carries if size == size_of(service) else None  # it is told of a task of the present size
+    load = tracked_load(service, requests, wanted, observed, carries)
+    scaling, counts = choose_scaling(service, wanted, vcpu(size.cpu_units), settings, grid, expected, load)
     return Workload(
         service=service,
         size=size,
@@ -173,7 +175,7 @@ def plan_workload(
         demand_vcpu=wanted,
         tasks=counts.desired,
         running=counts.running,
-        summary=with_load(summary, service, usage, settings),
+        summary=summary,
         scaling=scaling,
         on_fargate=is_on_fargate(service),
         score=None if isinstance(score, str) else score,

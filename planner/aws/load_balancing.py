@@ -95,14 +95,14 @@ def _routes(clients: Clients, balancer: LoadBalancer, unreadable: Unreadable) ->
             port = listener.get("Port", 0)
             if balancer.kind != "application":
                 found += [
-                    Route(balancer.name, port, "default", (), arn)
+                    Route(balancer.name, port, "default", (), arn, balancer.arn)
                     for arn in _forwards(listener.get("DefaultActions", ()))
                 ]
                 continue
             for rule in pages(elb, "describe_rules", "Rules", ListenerArn=listener["ListenerArn"]):
                 conditions = tuple(_condition(c) for c in rule.get("Conditions", ()))
                 found += [
-                    Route(balancer.name, port, str(rule.get("Priority", "default")), conditions, arn)
+                    Route(balancer.name, port, str(rule.get("Priority", "default")), conditions, arn, balancer.arn)
                     for arn in _forwards(rule.get("Actions", ()))
                 ]
         return found

@@ -68,6 +68,7 @@ def tune(
     loads: Mapping[str, FloatArray] | None = None,
     task_memory_mib: int | None = None,
     metrics: Sequence[str] | None = ("cpu",),
+    least_vcpu: FloatArray | None = None,
     usd_per_task_hour: float | None = None,
     seed: int = 0,
     advance: Callable[[float], None] = lambda _share: None,
@@ -78,13 +79,16 @@ def tune(
     yours; without it `max` leaves room above everything seen. `resolution` is that of the metric: of a
     minute, of 20 seconds ("high"), or whichever is worth it. `metrics` names what a policy may track: cpu,
     memory, requests, custom:<column>; None is all that `loads` (series by column: memory_mib, requests, ...)
-    can tell. With `task_memory_mib` and memory_mib a minute also needs the tasks its memory fills. Raises
+    can tell. With `task_memory_mib` and memory_mib a minute also needs the tasks its memory fills; `least_vcpu`
+    is the vCPU of tasks it needs for any other reason, as a latency objective. Raises
     DemandError for unusable demand, MetricError for a metric that cannot be told, and ValueError for an
     objective outside 0 to 1 or less than two days of demand.
     """
     cpu_demand, loads = checked_demand(demand_vcpu), loads or {}
     _check(cpu_demand, slo)
     demand = binding(cpu_demand, loads, task_vcpu=task_vcpu, task_memory_mib=task_memory_mib)
+    if least_vcpu is not None:
+        demand = np.where(np.isnan(demand), np.nan, np.fmax(demand, least_vcpu))
     known = signals(cpu_demand, loads, metrics, task_vcpu=task_vcpu, task_memory_mib=task_memory_mib)
     problem = Problem(demand, as_utc(start), task_vcpu, slo, utilisation, ZoneInfo(timezone), maximum_tasks)
     over = over_the_limit(problem)

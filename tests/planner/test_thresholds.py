@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from planner.model import ScalingTarget, TargetTracking
+from planner.documents.plan import Carries
+from planner.model import Route, ScalingTarget, Service, TargetTracking
 from planner.settings import Settings
 from planner.thresholds import REQUESTS_METRIC, TrackedLoad, choose_scaling, tracked_load
 from planner.timegrid import TimeGrid
@@ -26,7 +27,7 @@ def demand() -> np.ndarray:
     return (6 + 4 * np.sin((hour - 8) / 12 * np.pi)) * np.exp(noise)
 
 
-def service(label: str | None = LABEL):  # type: ignore[no-untyped-def]
+def service(label: str | None = LABEL) -> Service:
     policy = TargetTracking("by-requests", REQUESTS_METRIC, 500.0, resource_label=label)
     return replace(workload("web", flat(4)).service, scaling=ScalingTarget(1, 50, (policy,)))
 
@@ -74,3 +75,40 @@ def test_demand_raised_above_what_was_seen_raises_requests_alike() -> None:
 @pytest.mark.parametrize("label", [None, ""])
 def test_a_policy_without_a_label_cannot_be_kept(label: str | None) -> None:
     assert tracked_load(service(label), np.array([60.0]), np.array([1.0]), np.array([1.0])) is None
+
+
+BALANCER = "arn:aws:elasticloadbalancing:eu-west-2:123456789012:loadbalancer/app/web/50dc6c495c0c9188"
+GROUP = "arn:aws:elasticloadbalancing:eu-west-2:123456789012:targetgroup/web/943f017f100becff"
+LATE = Carries(requests_per_second_per_task=2.0, low=1.8, high=2.2, bound_by="latency", explained=0.9)
+
+
+def routed(*routes: Route) -> Service:
+    groups = tuple({route.target_group_arn: None for route in routes})
+    return replace(workload("web", flat(4)).service, routes=routes, target_group_arns=groups)
+
+
+def test_where_latency_binds_requests_are_tracked_behind_their_load_balancer() -> None:
+    """A task carries 2 requests a second within the objective, though they cost a tenth of its CPU."""
+    web = routed(Route("web", 443, "1", ("path /*",), GROUP, BALANCER), Route("web", 80, "1", (), GROUP, BALANCER))
+    wanted = demand() / 10
+    requests = wanted * 600  # 10 a second and vCPU
+    load = tracked_load(web, requests, wanted, wanted, LATE)
+    assert load is not None
+    scaling, counts = choose_scaling(web, wanted, 1.0, Settings(slo=0.99), GRID, load=load)
+    assert scaling.target_tracking is not None
+
+    assert scaling.target_tracking.metric == REQUESTS_METRIC
+    assert scaling.target_tracking.resource_label == LABEL
+    assert (counts.running >= requests / 60 / 2.0).mean() >= 0.99  # by CPU alone one or two tasks would do
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [
+        (),
+        (Route("web", 443, "1", (), GROUP, BALANCER.replace("/app/", "/net/")),),
+        (Route("web", 443, "1", (), GROUP, BALANCER), Route("other", 443, "1", (), GROUP, BALANCER + "0")),
+    ],
+)
+def test_requests_that_no_one_target_group_counts_are_not_tracked(routes: tuple[Route, ...]) -> None:
+    assert tracked_load(routed(*routes), np.array([60.0]), np.array([1.0]), np.array([1.0]), LATE) is None
