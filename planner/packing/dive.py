@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from planner.packing.clock import Deadline
-from planner.packing.generate import Pricing, as_column
 from planner.packing.greedy import Fleet, greedy_fleet
 from planner.packing.master import Master
 from planner.packing.priced_greedy import priced_greedy
+from planner.packing.pricing import Pricing, as_column
 from planner.packing.residual import Residual
 
 _WHOLE = 1e-6
@@ -36,7 +36,11 @@ def dive(
         master.set_demand(rest.left, rest.stock)
         if deadline.passed() or not _solve_with_new_patterns(master, pricing, rest, deadline, rounds):
             break
-        if not _buy_whole(master, rest) and not _buy_most_certain(master, rest, batch):
+        counts = master.counts.copy()
+        wanted = max(1, int(batch * counts.sum()))
+        bought = _buy_whole(master, rest, counts)
+        bought += _buy_most_certain(master, rest, counts, wanted - bought)
+        if not bought:
             break
     priced_greedy(pricing, rest, np.maximum(pricing.scale.whole(master.duals), 1), deadline)
     _fill_quickly(pricing, rest, master.duals)
@@ -75,24 +79,24 @@ def _solve_with_new_patterns(
     return master.solve(deadline.left())
 
 
-def _buy_whole(master: Master, rest: Residual) -> bool:
-    bought = False
-    for k in np.flatnonzero(master.counts >= 1.0 - _WHOLE).tolist():
+def _buy_whole(master: Master, rest: Residual, counts: Any) -> int:
+    """Buy every column as often as its count is whole, and leave the fractions in `counts`."""
+    bought = 0
+    for k in np.flatnonzero(counts >= 1.0 - _WHOLE).tolist():
         t, pattern = master.columns[k]
-        times = min(int(master.counts[k] + _WHOLE), rest.times_possible(t, pattern))
+        times = min(int(counts[k] + _WHOLE), rest.times_possible(t, pattern))
         if times > 0:
             rest.buy(t, pattern, times)
-            bought = True
+            counts[k] -= times
+            bought += times
     return bought
 
 
-def _buy_most_certain(master: Master, rest: Residual, batch: float) -> bool:
-    """Round up the columns with the largest fractional parts that still fill their instance well."""
-    counts = master.counts
-    steps = max(1, int(batch * counts.sum()))
+def _buy_most_certain(master: Master, rest: Residual, counts: Any, most: int) -> int:
+    """Round up the columns with the largest fractions, `most` at most, that still fill their instance well."""
     bought = 0
     for k in np.argsort(-counts, kind="stable").tolist():
-        if bought >= steps or counts[k] <= _WHOLE:
+        if bought >= most or counts[k] <= _WHOLE:
             break
         t, pattern = master.columns[k]
         cut = rest.cut(pattern)
@@ -100,4 +104,4 @@ def _buy_most_certain(master: Master, rest: Residual, batch: float) -> bool:
             continue
         rest.buy(t, cut, 1)
         bought += 1
-    return bought > 0
+    return bought

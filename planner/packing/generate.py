@@ -3,153 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from planner.packing.bound import (
-    MoneyScale,
-    dual_bound,
-    money_scale,
-    resource_prices,
-    rounded_up,
-    volume_bound,
-    volume_worth,
-)
+from planner.packing.bound import dual_bound, resource_prices, rounded_up, volume_bound, volume_worth
 from planner.packing.clock import Deadline
-from planner.packing.exact_kernels import exact_pattern, work_of
 from planner.packing.greedy import Fleet, greedy_fleet
-from planner.packing.hard_pricing import hard_pattern, relaxed_weights
-from planner.packing.knapsack_kernels import best_pattern, price_sequence, price_types
 from planner.packing.master import Column, Master
+from planner.packing.pricing import Pricing, as_column
 from planner.packing.shapes import Shapes
 
 _MOST_ROWS = 400
-"""With more shapes than this, the problem is first solved in parts."""
+"""With more shapes than this, the problem is solved in parts: the master's time grows with the square of its rows
+and more, and each of the parts, being a fair sample of all sizes, packs nearly as well as the whole."""
+_ROWS_OF_A_PART = 200
 _ROUNDS_AFTER_PARTS = 25
-_MOST_STATES = 3e6
-_MOST_STEPS = 6e8
-"""Of the exact pricing of all types together: about a second."""
-_SHARPENED = 60
-"""Types whose linear relaxation is solved, so many a round."""
-_HARD_TYPES = 4
-_WORTH_A_PROGRAM = 2e-4
-"""Types left open by more than this (relative) are worth an integer program, so many a round."""
-_MOST_SHAPES_OF_A_PROGRAM = 120
-
-
-@dataclass
-class Pricing:
-    """The pricing problem of all types, with warm starts kept from call to call."""
-
-    shapes: Shapes
-    scale: MoneyScale = field(init=False)
-    weights: Any = field(init=False)
-    prices: Any = field(init=False)
-    patterns: Any = field(init=False)
-    coarse_needs: Any = field(init=False)
-    """Needs and rooms in the steps that all needs share, by resource."""
-    coarse_rooms: Any = field(init=False)
-
-    def __post_init__(self) -> None:
-        types = len(self.shapes.offers)
-        self.scale = money_scale(self.shapes)
-        self.prices = np.array(self.scale.prices, np.int64)
-        self.weights = np.zeros((types, self.shapes.needs.shape[1]))
-        self.patterns = np.zeros((types, self.shapes.count), np.int64)
-        step = np.maximum(np.gcd.reduce(self.shapes.needs, axis=0), 1)
-        self.coarse_needs, self.coarse_rooms = self.shapes.needs // step, self.shapes.rooms // step
-
-    def price(self, worth: Any, demand: Any, node_limit: int, tolerance: float) -> Any:
-        """(types, 2): worth and upper bound of the best pattern of each type; patterns in `self.patterns`."""
-        shapes = self.shapes
-        found = np.zeros((len(shapes.offers), 2), np.int64)
-        upper = np.minimum(demand, shapes.most)
-        price_types(
-            worth, shapes.needs, upper, shapes.ports, shapes.fits, shapes.rooms, self.prices, self.weights,
-            node_limit, tolerance, self.patterns, found,
-        )  # fmt: skip
-        return found
-
-    def settle(self, found: Any, worth: Any, demand: Any, *, thorough: bool = True) -> None:
-        """Solve exactly what `price` left open, the types that could pay the most first, where that takes
-        few steps; changes `found` and `self.patterns`."""
-        shapes = self.shapes
-        upper = np.minimum(demand, shapes.most)
-        excess = np.where(found[:, 1] > found[:, 0], found[:, 1] / self.prices - 1.0, 0.0)
-        most_steps, sharpened = _MOST_STEPS, 0
-        hard = _HARD_TYPES if thorough and shapes.count <= _MOST_SHAPES_OF_A_PROGRAM else 0
-        for t in np.argsort(-excess, kind="stable").tolist():
-            if excess[t] <= 0.0:
-                return
-            if sharpened < _SHARPENED and excess[t] > _WORTH_A_PROGRAM:
-                sharpened += 1
-                self._sharpen(t, found, worth, upper)
-                excess[t] = found[t, 1] / self.prices[t] - 1.0
-                if found[t, 1] <= found[t, 0]:
-                    continue
-            states, steps = work_of(self.coarse_needs, upper, self.coarse_rooms[t])
-            pattern = np.zeros(shapes.count, np.int64)
-            if states <= _MOST_STATES and steps <= most_steps:
-                most_steps -= steps
-                value, bound = exact_pattern(
-                    worth, self.coarse_needs, upper, shapes.ports, shapes.fits[:, t], self.coarse_rooms[t], pattern
-                )
-            elif hard > 0 and excess[t] > _WORTH_A_PROGRAM and not shapes.ports.any():
-                hard -= 1
-                value, bound, pattern = hard_pattern(
-                    worth, shapes.needs, upper, shapes.fits[:, t], shapes.rooms[t]
-                )
-            else:
-                continue
-            if 0 <= bound < found[t, 1]:
-                found[t, 1] = max(bound, found[t, 0])
-            if value > found[t, 0]:
-                found[t, 0], self.patterns[t] = value, pattern
-
-    def _sharpen(self, t: int, found: Any, worth: Any, upper: Any) -> None:
-        """Search type t once more from the weights of its linear relaxation, which the subgradient steps can
-        miss by per cents; changes `found` and `self.patterns`."""
-        shapes = self.shapes
-        weights = relaxed_weights(worth, shapes.needs, upper, shapes.fits[:, t], shapes.rooms[t])
-        if weights is None:
-            return
-        pattern = np.zeros(shapes.count, np.int64)
-        value, bound, _ = best_pattern(
-            worth, shapes.needs, upper, shapes.ports, shapes.fits[:, t], shapes.rooms[t], self.prices[t], weights,
-            30_000, 1e-5, pattern,
-        )  # fmt: skip
-        if bound < found[t, 1]:
-            found[t, 1] = max(bound, found[t, 0])
-            self.weights[t] = weights
-        if value > found[t, 0]:
-            found[t, 0], self.patterns[t] = value, pattern
-
-    def sequence(self, t: int, worth: Any, left: Any, rows: int, node_limit: int) -> Any:
-        """Up to `rows` patterns of type t that together stay within `left`."""
-        shapes = self.shapes
-        out = np.zeros((rows, shapes.count), np.int64)
-        count = price_sequence(
-            worth, shapes.needs, left, shapes.most, shapes.ports, shapes.fits[:, t], shapes.rooms[t],
-            self.prices[t], self.weights[t], node_limit, out,
-        )  # fmt: skip
-        return out[:count]
-
-    def one(self, t: int, worth: Any, upper: Any, at_least: int, nodes: int) -> tuple[int, Any]:
-        """The best pattern of type t within `upper` tasks a shape; worth 0 where none reaches `at_least`."""
-        shapes = self.shapes
-        value, _, _ = best_pattern(
-            worth, shapes.needs, upper, shapes.ports, shapes.fits[:, t], shapes.rooms[t], at_least,
-            self.weights[t], nodes, 1e-4, self.patterns[t],
-        )  # fmt: skip
-        return value, self.patterns[t]
-
-
-def as_column(t: int, pattern: Any) -> Column:
-    used = np.flatnonzero(pattern)
-    return t, tuple(zip(used.tolist(), pattern[used].tolist(), strict=True))
+_WORTH_A_BOUND = 2e-4
+"""Rounds on the whole are made where the parts' bounds add up to this much more than the known one (relative)."""
 
 
 @dataclass
@@ -165,6 +38,8 @@ class Generated:
     first_fleet: Fleet
     first_left: Any
     rounds: int
+    parts: tuple[Part, ...] = ()
+    """Where there are many shapes."""
 
     def worth(self) -> Any:
         """(n) USD that one more task costs, by the duals of the best bound."""
@@ -180,6 +55,20 @@ class Generated:
         ]
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some of the shapes, solved by themselves."""
+
+    chosen: Any
+    """Indices of the shapes, ascending."""
+    generated: Generated
+
+    def whole_column(self, column: Column) -> Column:
+        """The part's column with the numbers that the shapes have in the whole."""
+        t, pattern = column
+        return t, tuple((int(self.chosen[i]), n) for i, n in pattern)
+
+
 def generate(
     shapes: Shapes,
     demand: Any,
@@ -193,13 +82,14 @@ def generate(
     """Solve the configuration linear program to within `enough` of its bound, or as far as time allows.
     `thorough` also spends integer programs on types whose worth stays open.
 
-    With many shapes the first patterns come from parts of the problem that are solved by themselves: the
-    master's rows, not its columns, are what makes it slow.
+    With many shapes the patterns come from parts of the problem that are solved by themselves, and rounds on
+    the whole are made only where they can raise the bound.
     """
     state = _first_state(shapes, demand)
-    parts = -(-shapes.count // _MOST_ROWS)
-    if parts > 1:
-        _generate_parts(state, demand, parts, deadline.share(0.5), on_round)
+    if shapes.count > _MOST_ROWS:
+        _generate_parts(state, demand, -(-shapes.count // _ROWS_OF_A_PART), deadline.share(0.5), on_round)
+        if sum(part.generated.bound for part in state.parts) <= state.bound * Fraction(1.0 + _WORTH_A_BOUND):
+            return state
         max_rounds = min(max_rounds, _ROUNDS_AFTER_PARTS)
     search = _Smoothing(state.pricing.scale.per_usd, state.duals)
     for _ in range(max_rounds):
@@ -269,9 +159,11 @@ def _first_state(shapes: Shapes, demand: Any) -> Generated:
 def _generate_parts(
     state: Generated, demand: Any, parts: int, deadline: Deadline, on_round: Callable[[], None] | None
 ) -> None:
-    """Solve `parts` parts of the shapes, each a fair sample of all sizes, and take over their patterns."""
+    """Solve `parts` parts of the shapes, each a fair sample of all sizes; the whole master takes their answers."""
     shapes = state.pricing.shapes
     by_size = np.argsort((shapes.needs / np.maximum(shapes.rooms.max(axis=0), 1)).sum(axis=1), kind="stable")
+    solved = []
+    answer: dict[Column, float] = {}
     for number in range(parts):
         if deadline.passed():
             return
@@ -280,8 +172,14 @@ def _generate_parts(
             shapes.part(chosen), demand[chosen], deadline.share(1.0 / (parts - number)),
             max_rounds=150, enough=1e-3, on_round=on_round, thorough=False,
         )  # fmt: skip
-        for t, pattern in part.useful_columns():
-            state.master.add((t, tuple((int(chosen[i]), n) for i, n in pattern)))
+        solved.append(Part(chosen, part))
+        counts = dict(zip(part.master.columns, part.master.counts.tolist(), strict=False))
+        for column in part.useful_columns():
+            answer[solved[-1].whole_column(column)] = counts[column]
+    state.parts = tuple(solved)
+    for column in answer:
+        state.master.add(column)
+    state.master.assume(sum(part.generated.master.cost for part in solved), answer)
 
 
 def is_settled(state: Generated, enough: float) -> bool:

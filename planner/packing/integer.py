@@ -13,11 +13,12 @@ from planner.packing.generate import Generated
 from planner.packing.greedy import Fleet, fleet_cost, greedy_fleet
 from planner.packing.repack import improve
 from planner.packing.small import solve_small
+from planner.packing.variants import UNLIMITED
 
-_ATTEMPTS: Final = ((0.2, 2), (0.1, 6), (0.03, 20), (0.0, 40))
+_ATTEMPTS: Final = ((0.5, 1), (0.3, 1), (0.15, 2), (0.1, 6))
 """Dives from quick to thorough: the share rounded up a step, and rounds of new patterns a step."""
-_MOST_SHAPES_FOR_MORE: Final = 400
-"""Above this, a second dive gains less than the same time of repacking."""
+_ATTEMPTS_A_PART: Final = 2
+"""Of a problem in parts: what a part leaves half empty, the repacking of the whole fleet still fills."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,10 @@ def pack_zone(
     worth = state.worth()
     if deadline.passed():
         return ZoneFleet(*greedy_fleet(shapes, demand, worth))
+    if state.parts:
+        return _pack_parts(state, demand, stock, goal, deadline, seed)
     for number, (batch, rounds) in enumerate(_ATTEMPTS[:attempts]):
-        if number and (deadline.passed() or shapes.count > _MOST_SHAPES_FOR_MORE):
+        if number and deadline.passed():
             break
         fleet, left = dive(
             state.master, state.pricing, demand, stock, deadline.share(0.6), batch=batch, rounds=rounds
@@ -71,3 +74,23 @@ def pack_zone(
         if small is not None and (0, fleet_cost(small.fleet, shapes)) < best_key:
             return ZoneFleet(small.fleet, np.zeros_like(demand))
     return best
+
+
+def _pack_parts(
+    state: Generated, demand: Any, stock: Any, goal: float, deadline: Deadline, seed: int
+) -> ZoneFleet:
+    """Each part by itself, one after the other, then the whole repacked."""
+    fleet: Fleet = {}
+    left, rest, time = demand.copy(), stock.copy(), deadline.share(0.8)
+    for number, part in enumerate(state.parts):
+        share = time.share(1.0 / (len(state.parts) - number))
+        packed = pack_zone(part.generated, demand[part.chosen], rest, 0.0, share, seed, _ATTEMPTS_A_PART)
+        left[part.chosen] = packed.left
+        for column, count in packed.fleet.items():
+            whole = part.whole_column(column)
+            fleet[whole] = fleet.get(whole, 0) + count
+            if rest[column[0]] < UNLIMITED:
+                rest[column[0]] -= count
+    shapes = state.pricing.shapes.with_limits(stock)
+    types = np.arange(len(shapes.offers))
+    return ZoneFleet(improve(fleet, shapes, state.worth(), types, deadline, seed=seed, good_enough=goal), left)

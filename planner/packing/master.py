@@ -87,6 +87,11 @@ class Master:
         self.columns.append(column)
         return True
 
+    def assume(self, cost: float, counts: dict[Column, float]) -> None:
+        """Take an answer that was found elsewhere, until `solve` finds a better one."""
+        self.cost = cost
+        self.counts = np.array([counts.get(column, 0.0) for column in self.columns])
+
     def set_demand(self, demand: Any, limits: Any | None = None) -> None:
         for i, d in enumerate(demand.tolist()):
             self._lp.changeRowBounds(i, float(d), self._inf)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from planner.packing.clock import Deadline
-from planner.packing.generate import Pricing
+from planner.packing.pricing import Pricing
 from planner.packing.residual import Residual
 
 _LOOK_AGAIN = 12

@@ -16,6 +16,8 @@ _SCALE = 2.0**40
 _STEP = 100
 """Trials between two looks at the clock."""
 _ROUNDS_AN_INSTANCE = 20
+_WORTH_GOING_ON = 3e-5
+"""What the trials of a while must save at least, relative to the fleet's cost."""
 _MOST_INSTANCES = 200_000
 """Above this a few instances repacked make no difference worth the memory."""
 
@@ -78,7 +80,7 @@ def improve(
     value = np.maximum(worth, 1e-9 * max(float(worth.max(initial=0.0)), 1e-300))
     weights = np.zeros((len(shapes.offers), shapes.needs.shape[1]))
     rounds = most_rounds or 4_000 + _ROUNDS_AN_INSTANCE * arrays.bins
-    idle, idle_at_most = 0, max(1_500, 4 * arrays.bins)
+    mark, idle, idle_at_most = cost, 0, max(1_500, 4 * arrays.bins)
     for _ in range(max(1, rounds // _STEP)):
         if deadline.passed() or cost <= good_enough * (1.0 + 1e-12):
             break
@@ -88,7 +90,9 @@ def improve(
             stock, types, _STEP, most_taken, 300, weights, rng,
         )  # fmt: skip
         cost -= saved
-        idle = 0 if saved > 1e-6 * cost else idle + _STEP
+        idle += _STEP
+        if cost < mark * (1.0 - _WORTH_GOING_ON):
+            mark, idle = cost, 0
         if idle >= idle_at_most:
             break
         if arrays.bins + 16 > arrays.kind.shape[0]:
