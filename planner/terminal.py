@@ -118,7 +118,11 @@ def run(app: typer.Typer, name: str) -> NoReturn:
 def _misuse(error: Exception, name: str) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else name
-    return f"{str(error).rstrip('.')}: see `{command} --help`."
+    option = getattr(getattr(error, "param", None), "opts", None)
+    told = str(error).rstrip(".")
+    if option and option[0] not in told and "Missing" not in told:
+        told = f"{option[0]}: {told}"
+    return f"{told}: see `{command} --help`."
 
 
 def explain(error: Exception) -> UserError | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from planner import terminal
 
 if TYPE_CHECKING:
+    from planner.model import TaskType
     from planner.packing import Placement
 
 
@@ -45,13 +47,38 @@ def place(
         with terminal.progress(f"Placing {sum(task.count for task in wanted):,} tasks"):
             result = replay(wanted, lines, rules, "random" if order == "random" else "given", seed, scale_in=stops)
     except (StrategyError, tables.TableError, ConstraintError, ProblemError) as error:
-        raise terminal.BadInput(str(error)) from None
+        raise terminal.BadInput(f"{str(error).rstrip('.')}.") from None
+    told = _told_apart(wanted, stops, result)
     if as_json:
-        terminal.print_json(placement_document(result))
+        document = placement_document(result)
+        terminal.print_json({**document, "unplaced": [*document["unplaced"], *told.pop("unplaced")], **told})
     else:
         _show(result)
+        _show_told_apart(told)
     if result.unplaced:
         raise typer.Exit(terminal.EXIT_REFUSED)
+
+
+def _told_apart(wanted: tuple[TaskType, ...], stops: dict[str, int], result: Placement) -> dict[str, Any]:
+    """What was asked for and came to nothing: services without tasks, and tasks to stop that do not run."""
+    stopped = Counter[str]()
+    for stop in result.stopped:
+        stopped[stop.service] += stop.count
+    short = {s: n - stopped[s] for s, n in stops.items() if n > stopped[s]}
+    none = [t.service for t in wanted if t.count == 0]
+    return {
+        "unplaced": [{"service": s, "count": 0, "reason": "count is 0: there is nothing to place"} for s in none],
+        "not_stopped": [
+            {"service": s, "count": n, "reason": "no more of its tasks run"} for s, n in short.items()
+        ],
+    }
+
+
+def _show_told_apart(told: dict[str, Any]) -> None:
+    shown = terminal.console()
+    for words, rows in (("Unplaced", told["unplaced"]), ("Not stopped", told["not_stopped"])):
+        for row in rows:
+            shown.print(f"{words}: {row['count']:,} x {row['service']}: {row['reason']}", markup=False)
 
 
 def _scale_in(wishes: list[str], services: set[str]) -> dict[str, int]:
@@ -69,7 +96,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise terminal.BadInput(f"{path} is not a UTF-8 text file: a CSV table is needed.") from None
+        raise terminal.BadInput(f"{path} is not UTF-8 text: save the table as CSV in UTF-8.") from None
     except OSError as error:
         raise terminal.BadInput(f"{path} cannot be read: {error.strerror or error}.") from None
 

@@ -213,6 +213,8 @@ def _sentences(
     rules: tuple[RuleCost, ...],
     never: tuple[NeverWorth, ...],
 ) -> tuple[str, ...]:
+    if not packing.instances:
+        return ("No task was placed, so there is no fleet to explain.",)
     said = [
         f"The fleet costs {packing.usd_per_hour:,.4f} USD per hour "
         f"({usd_per_month(packing.usd_per_hour):,.0f} a month); it is at most "

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from planner.model import ON_DEMAND, SPOT, Architecture, FleetLine, InstanceType, Resources, TaskType
 from planner.packing.constraints import ConstraintError, parse_expression
@@ -21,6 +22,18 @@ _ARCHITECTURES: Final = {
     "arm64": Architecture.ARM64, "arm": Architecture.ARM64, "aarch64": Architecture.ARM64,
 }  # fmt: skip
 _MAX_SHOWN: Final = 40
+TASK_COLUMNS: Final = (
+    "enis", "gpus", "disk_gib", "network_mbps", "host_ports", "distinct_instance", "architecture", "member_of",
+    "spot", "daemon",
+)  # fmt: skip
+TYPE_COLUMNS: Final = (
+    "task_enis", "task_enis_trunked", "gpus", "disk_gib", "network_mbps", "max_count", "architecture",
+    "spot_usd_per_hour", "attributes",
+)  # fmt: skip
+FLEET_COLUMNS: Final = (
+    "task_enis", "gpus", "disk_gib", "network_mbps", "purchase", "architecture", "attributes",
+)  # fmt: skip
+"""Optional columns; a column that is almost one of them is refused, not left aside."""
 
 
 class TableError(ValueError):
@@ -152,7 +165,7 @@ def read_services(text: str, table: str = "the task table") -> tuple[tuple[TaskT
     seen: set[str] = set()
     tasks: list[TaskType] = []
     daemons: list[TaskType] = []
-    for row in _rows(text, table, required):
+    for row in _rows(text, table, required, TASK_COLUMNS):
         (daemons if row.truth("daemon") else tasks).append(_task(row, seen))
     return tuple(tasks), tuple(daemons)
 
@@ -197,7 +210,10 @@ def read_catalogue(
         raise TableError(
             f"{table} has no column task_enis_trunked, which trunking needs: add it, or trunk nothing."
         )
-    types = tuple(_instance_type(row, seen, trunking, reserved_memory_mib) for row in _rows(text, table, required))
+    types = tuple(
+        _instance_type(row, seen, trunking, reserved_memory_mib)
+        for row in _rows(text, table, required, TYPE_COLUMNS)
+    )
     if not types:
         raise TableError(f"{table} has no rows: at least one instance type with a price is needed.")
     return types
@@ -225,7 +241,7 @@ def read_running(
     the catalogue. Raises TableError."""
     known = {offer.instance_type: offer for offer in catalogue}
     found = []
-    for row in _rows(text, table, ("instance_type", "zone", "count")):
+    for row in _rows(text, table, ("instance_type", "zone", "count"), ("purchase",)):
         name = row.text("instance_type")
         if name not in known:
             raise row.error("instance_type", f"{shown(name)} has no row in the catalogue, so no price")
@@ -253,12 +269,15 @@ def read_fleet(text: str, table: str = "the fleet") -> tuple[FleetLine, ...]:
             row.architecture("architecture"),
             row.attributes("attributes"),
         )
-        for row in _rows(text, table, required)
+        for row in _rows(text, table, required, FLEET_COLUMNS)
     )
 
 
 def has_column(text: str, column: str) -> bool:
-    return column in _heading(csv.reader(io.StringIO(text)))
+    try:
+        return column in _heading(_read(text))
+    except csv.Error:
+        return True  # reading the rows tells what is wrong
 
 
 def _resources(row: Row, enis: str) -> Resources:
@@ -280,15 +299,20 @@ def _unseen(row: Row, column: str, seen: set[str]) -> str:
     return name
 
 
+def _read(text: str) -> Any:
+    """A CSV reader; line ends may be those of Unix, Windows or old Macs."""
+    return csv.reader(io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n")), strict=True)
+
+
 def _heading(lines: Iterator[list[str]]) -> list[str]:
     return [cell.strip().lower().lstrip("\ufeff") for cell in next(lines, [])]
 
 
-def _rows(text: str, table: str, required: tuple[str, ...]) -> Iterator[Row]:
-    lines = csv.reader(io.StringIO(text), strict=True)
+def _rows(text: str, table: str, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> Iterator[Row]:
+    lines = _read(text)
     try:
         heading = _heading(lines)
-        _check_heading(heading, table, required)
+        _check_heading(heading, table, required, optional)
         for number, cells in enumerate(lines, start=2):
             if not any(cell.strip() for cell in cells):
                 continue
@@ -301,8 +325,17 @@ def _rows(text: str, table: str, required: tuple[str, ...]) -> Iterator[Row]:
         raise TableError(f"{table} is not readable as CSV near row {lines.line_num}: {error}.") from None
 
 
-def _check_heading(heading: list[str], table: str, required: tuple[str, ...]) -> None:
+_SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def _check_heading(heading: list[str], table: str, required: tuple[str, ...], optional: tuple[str, ...]) -> None:
     missing = [name for name in required if name not in heading]
+    other = next((sign for sign in _SEPARATORS if sum(sign in cell for cell in heading)), None)
+    if missing and other is not None:
+        raise TableError(
+            f"{table} is separated by {_SEPARATORS[other]}: save it with commas, the first row naming "
+            f"{', '.join(required)}."
+        )
     if missing:
         raise TableError(
             f"{table} has no column {', '.join(missing)}: its first row must name "
@@ -311,3 +344,9 @@ def _check_heading(heading: list[str], table: str, required: tuple[str, ...]) ->
     repeated = [name for name in heading if name and heading.count(name) > 1]
     if repeated:
         raise TableError(f"{table} names the column {shown(repeated[0])} twice.")
+    for name in (n for n in heading if n and n not in (*required, *optional)):
+        near = difflib.get_close_matches(name, [o for o in optional if o not in heading], n=1, cutoff=0.8)
+        if near:
+            raise TableError(
+                f"{table} has a column {shown(name)}, which would be left aside: name it {near[0]} or take it out."
+            )

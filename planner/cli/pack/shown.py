@@ -117,11 +117,19 @@ def packing_document(result: Packing) -> dict[str, Any]:
     return document
 
 
+def _cost_and_proof(result: Packing) -> str:
+    from planner.units import percent, usd_per_month
+
+    cost = f"{result.usd_per_hour:,.4f} USD per hour ({usd_per_month(result.usd_per_hour):,.0f} a month)."
+    return (
+        f"{cost} No fleet costs less than {result.lower_bound_usd_per_hour:,.4f}: "
+        f"this one is at most {percent(result.gap):.2f} % above the cheapest possible."
+    )
+
+
 def show(problem: PackingProblem, result: Packing) -> None:
     from rich.table import Table
     from rich.text import Text
-
-    from planner.units import percent, usd_per_month
 
     table = Table("Instance type", "Zone", "Bought", "Instances", "USD per hour each")
     for line in result.fleet(problem.catalogue):
@@ -129,12 +137,14 @@ def show(problem: PackingProblem, result: Packing) -> None:
             Text(line.instance_type), Text(line.zone), line.purchase, f"{line.count:,}", f"{line.usd_per_hour:.4f}"
         )
     shown = terminal.console()
-    shown.print(table)
-    shown.print(
-        f"{result.usd_per_hour:,.4f} USD per hour ({usd_per_month(result.usd_per_hour):,.0f} a month). "
-        f"No fleet costs less than {result.lower_bound_usd_per_hour:,.4f}: "
-        f"this one is at most {percent(result.gap):.2f} % above the cheapest possible."
-    )
+    if result.instances:
+        shown.print(table)
+        shown.print(_cost_and_proof(result))
+    else:
+        wanted = any(task.count for task in problem.tasks)
+        shown.print(
+            "No task could be placed." if wanted else "There is no task to place, so no instance is needed."
+        )
     if result.moves:
         kept, started, stopped = (sum(getattr(m, n) for m in result.moves) for n in ("kept", "started", "stopped"))
         shown.print(

@@ -13,7 +13,8 @@ from planner.cli import _register_verbs, app
 
 _register_verbs()
 RUNNER = CliRunner()
-TASKS = "service,count,cpu_units,memory_mib\nweb,8,512,1024\n"
+HEADING = "service,count,cpu_units,memory_mib\n"
+TASKS = HEADING + "web,8,512,1024\n"
 CATALOGUE = "instance_type,cpu_units,memory_mib,usd_per_hour\nm5.large,2048,4096,0.1\n"
 
 
@@ -161,3 +162,14 @@ def test_a_need_the_catalogue_says_nothing_of_is_refused(
 
     assert isinstance(done.exception, terminal.BadInput)
     assert sentence in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "said"),
+    [("", "There is no task to place"), ("big,2,99999,512\n", "No task could be placed"), ("z,0,1,1\n", "0 x z")],
+)
+def test_an_empty_fleet_is_told_without_a_proof(tmp_path: Path, tasks: str, said: str) -> None:
+    told = RUNNER.invoke(app, [*files(tmp_path, HEADING + tasks), "--explain"]).output
+
+    assert said in told
+    assert "above the cheapest possible" not in told

@@ -51,3 +51,11 @@ def test_scale_in_is_told_by_instance_and_an_unknown_service_is_bad_input(tmp_pa
 
     assert [s["count"] for s in json.loads(done.stdout)["stopped"]] == [1, 1]  # one in each zone
     assert isinstance(wrong.exception, terminal.BadInput)
+
+
+def test_a_service_without_tasks_and_tasks_that_cannot_be_stopped_are_named(tmp_path: Path) -> None:
+    none = json.loads(RUNNER.invoke(app, arguments(tmp_path, 0)).stdout)
+    few = json.loads(RUNNER.invoke(app, [*arguments(tmp_path, 2), "--scale-in", "web=5"]).stdout)
+
+    assert none["unplaced"] == [{"service": "web", "count": 0, "reason": "count is 0: there is nothing to place"}]
+    assert few["not_stopped"] == [{"service": "web", "count": 3, "reason": "no more of its tasks run"}]

@@ -90,3 +90,19 @@ def test_the_same_service_twice_is_refused() -> None:
 def test_a_missing_file_says_which(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"absent\.json cannot be used: it cannot be read"):
         load_plan(tmp_path / "absent.json")
+
+
+def test_a_plan_from_before_the_certificate_keeps_its_bytes() -> None:
+    written = json.loads(canonical_bytes(plan()))
+
+    assert "certificate" not in written["packing"]
+    assert not {"busiest_size", "max_size_reason"} & set(written["fleet"][0])
+    assert digest(type(plan()).model_validate(written)) == digest(plan())
+
+
+def test_a_field_that_came_later_is_written_where_it_is_set() -> None:
+    values = plan_values()
+    values["fleet"][0]["busiest_size"] = 7
+    written = json.loads(canonical_bytes(type(plan()).model_validate(values)))
+
+    assert written["fleet"][0]["busiest_size"] == 7

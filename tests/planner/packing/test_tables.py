@@ -69,3 +69,23 @@ def test_a_cell_in_a_sentence_is_one_short_printable_line() -> None:
 
     assert "\x1b" not in str(caught.value)
     assert len(str(caught.value)) < 160
+
+
+@pytest.mark.parametrize(("sign", "words"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+def test_another_separator_is_told_as_what_it_is(sign: str, words: str) -> None:
+    with pytest.raises(TableError, match=f"tasks.csv is separated by {words}: save it with commas"):
+        read_tasks(TASKS.replace(",", sign) + f"web{sign}1\n", "tasks.csv")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_of_every_system_are_read(end: str) -> None:
+    assert read_tasks(f"service,count,cpu_units,memory_mib{end}web,1,256,512{end}") == (task("web", 1, 256, 512),)
+
+
+def test_a_column_that_is_almost_one_of_ours_is_refused_and_any_other_is_left_aside() -> None:
+    with pytest.raises(TableError, match='has a column "gpu", which would be left aside: name it gpus'):
+        read_tasks("service,count,cpu_units,memory_mib,gpu\nweb,1,256,512,1\n")
+
+    assert read_tasks("service,count,cpu_units,memory_mib,owner\nweb,1,256,512,us\n") == (
+        task("web", 1, 256, 512),
+    )
