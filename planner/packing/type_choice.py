@@ -24,6 +24,7 @@ _MOST_CHOICES: Final = 60_000
 _CLOSED: Final = 60
 """Choices whose bound is worked out before the bound of the rule is taken as it is."""
 _MOST_CUTS: Final = 40
+_SPOT_DIRECTIONS: Final = 24
 _NODES: Final = 3_000
 _SAFETY: Final = 1e-9
 """Taken off each bound relative to its size: far more than the rounding of a few float products."""
@@ -54,7 +55,7 @@ class TypeChoices:
     def learn(self, duals: Any, worth: Any) -> None:
         """Take dual prices (n) USD, with the most an instance of each type can hold (t) USD, into account."""
         self.cuts.append((duals, worth))
-        self.bounds = np.maximum(self.bounds, _bounds(self, float(duals @ self.demand), worth))
+        self.bounds = np.maximum(self.bounds, _bounds(self, duals * self.demand, worth))
 
     def close(self, choice: int, bound: float) -> None:
         self.bounds[choice] = max(self.bounds[choice], bound)
@@ -88,11 +89,57 @@ class TypeChoices:
         return min(float(np.maximum(self.whole(), self.bounds).min()), self.outside)
 
 
-def _bounds(choices: TypeChoices, total: float, worth: Any) -> Any:
+def _bounds(choices: TypeChoices, total: Any, worth: Any) -> Any:
+    """(choices) bounds by one set of dual prices, which make the tasks of each shape worth `total` (n) USD.
+
+    Each choice scales them down by its own overrated types. Overrated Spot types scale only the tasks that may
+    run on Spot, because there is nothing else on them.
+    """
+    shapes = choices.shapes
+    is_spot = np.array([v.is_spot for v in shapes.offers], np.bool_)
     with np.errstate(divide="ignore"):
-        each = np.where(worth > 0, choices.shapes.prices / np.maximum(worth, 1e-300), np.inf)
-    factor = np.array([each[list(ways)].min() for ways in choices.ways])
-    return total * np.minimum(factor[choices.sets].min(axis=1), 1e300) * (1.0 - _SAFETY)
+        each = np.where(worth > 0, shapes.prices / np.maximum(worth, 1e-300), np.inf)
+    firm = _least_of_choice(choices, np.where(is_spot, np.inf, each))
+    loose = np.minimum(firm, _least_of_choice(choices, np.where(is_spot, each, np.inf)))
+    on_spot = _may_be_on_spot(shapes)
+    return (firm * total[~on_spot].sum() + loose * total[on_spot].sum()) * (1.0 - _SAFETY)
+
+
+def _may_be_on_spot(shapes: Shapes) -> Any:
+    """(n) True for shapes whose tasks may run on Spot."""
+    return shapes.fits[:, [v.is_spot for v in shapes.offers]].any(axis=1)
+
+
+def _least_of_choice(choices: TypeChoices, values: Any) -> Any:
+    """(choices) the least of `values` (t) over all ways to have the types of each choice, finite."""
+    by_type = np.array([values[list(ways)].min() for ways in choices.ways])
+    return np.minimum(by_type[choices.sets].min(axis=1), 1e150)
+
+
+def _learn_spot(choices: TypeChoices, directions: Any) -> None:
+    """Bounds from resource prices that differ on demand and on Spot, where each is as high as the types of the
+    choice allow. Room on demand is worth what on-demand tasks pay, so no resource may be dearer on Spot."""
+    shapes = choices.shapes
+    is_spot = np.array([v.is_spot for v in shapes.offers], np.bool_)
+    on_spot = _may_be_on_spot(shapes)
+    if not on_spot.any():
+        return
+    totals = [(choices.demand[part, None] * shapes.needs[part]).sum(axis=0) for part in (~on_spot, on_spot)]
+    scales = []
+    for kind in (~is_spot, is_spot):
+        rooms = shapes.rooms @ directions.T
+        with np.errstate(divide="ignore"):
+            each = np.where(
+                kind[:, None] & (rooms > 0), shapes.prices[:, None] / np.maximum(rooms, 1e-300), np.inf
+            )
+        scales.append([_least_of_choice(choices, column) for column in each.T])
+    for firm, firm_scale in zip(directions, scales[0], strict=True):
+        for loose, loose_scale in zip(directions, scales[1], strict=True):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                most = np.where(loose > 0, firm / np.where(loose > 0, loose, 1.0), np.inf).min()
+            scale = np.minimum(loose_scale, firm_scale * most)
+            bound = firm_scale * float(totals[0] @ firm) + scale * float(totals[1] @ loose)
+            choices.bounds = np.maximum(choices.bounds, bound * (1.0 - _SAFETY))
 
 
 def list_choices(shapes: Shapes, demand: Any, most: int) -> TypeChoices:
@@ -119,6 +166,7 @@ def list_choices(shapes: Shapes, demand: Any, most: int) -> TypeChoices:
     )
     for direction in directions:
         choices.learn(shapes.needs @ direction, shapes.rooms @ direction)
+    _learn_spot(choices, directions[:: max(1, len(directions) // _SPOT_DIRECTIONS)])
     return choices
 
 
