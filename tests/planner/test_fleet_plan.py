@@ -18,6 +18,6 @@ def test_the_maximum_holds_every_service_at_its_own_while_the_largest_is_deploye
     assert line.busiest_size < 62 <= line.max_size
     assert line.max_size_reason == (
         f"ECS needs {line.max_size} instances to place every service at its own maximum, 198 tasks together, "
-        "while web, the largest, rolls a deployment over itself (99 more at maximumPercent 200); none is started before "
-        "tasks wait for room"
+        "while web, the largest, rolls a deployment over itself (99 more at maximumPercent 200); none is started "
+        "before tasks wait for room"
     )
