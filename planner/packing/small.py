@@ -107,7 +107,7 @@ def solve_small(shapes: Shapes, demand: Any, limits: Any, seconds: float) -> Sma
     `seconds` (infinity: within a number of nodes, which is counted in any case)."""
     if shapes.count > _MOST_SHAPES:
         return None
-    columns = _all_fillings(shapes, demand)
+    columns = all_fillings(shapes, demand, _MOST_FILLINGS)
     if columns is None:
         return None
     kinds, fillings = columns
@@ -131,14 +131,14 @@ def solve_small(shapes: Shapes, demand: Any, limits: Any, seconds: float) -> Sma
         return None
     rest = Residual(shapes, demand, limits)
     for k in np.argsort(-values, kind="stable").tolist():
-        _buy(rest, int(kinds[k]), fillings[k], round(values[k]))
+        buy_filling(rest, int(kinds[k]), fillings[k], round(values[k]))
     if rest.left.any():
         return None
     exact = max(Fraction(0), Fraction(bound * (1.0 - _MARGIN)))
     return SmallAnswer(rest.fleet, rounded_up(exact, shapes))
 
 
-def _buy(rest: Residual, t: int, filling: Any, times: int) -> None:
+def buy_filling(rest: Residual, t: int, filling: Any, times: int) -> None:
     """Buy `times` instances, the last of them with what is left to place."""
     pairs = tuple((int(i), int(filling[i])) for i in np.flatnonzero(filling))
     whole = min(times, rest.times_possible(t, pairs)) if times else 0
@@ -151,11 +151,11 @@ def _buy(rest: Residual, t: int, filling: Any, times: int) -> None:
         rest.buy(t, cut, 1)
 
 
-def _all_fillings(shapes: Shapes, demand: Any) -> tuple[Any, Any] | None:
+def all_fillings(shapes: Shapes, demand: Any, left: int) -> tuple[Any, Any] | None:
+    """(types) and (fillings, n) of every full filling; None where there are `left` or more."""
     upper = np.minimum(demand, shapes.most)
     kinds: list[int] = []
     found: list[Any] = []
-    left = _MOST_FILLINGS
     for t in range(len(shapes.offers)):
         out = np.zeros((left, shapes.count), np.int64)
         rows = full_fillings(shapes.needs, upper, shapes.ports, shapes.fits[:, t], shapes.rooms[t], left, out)

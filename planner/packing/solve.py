@@ -16,7 +16,7 @@ from planner.packing.bound import dual_bound, floor_to_float, rounded_up
 from planner.packing.check import checked
 from planner.packing.clock import Clock, Deadline
 from planner.packing.generate import Generated, generate
-from planner.packing.greedy import Fleet
+from planner.packing.greedy import Fleet, fleet_cost
 from planner.packing.moves import moves_to
 from planner.packing.problem import PackedInstances, Packing, PackingProblem, Unplaced, price_of
 from planner.packing.room import allowed_types, unplaceable
@@ -26,6 +26,7 @@ from planner.packing.spares import add_spares, spare_floor
 from planner.packing.spot import SpotPools
 from planner.packing.type_search import choose_types
 from planner.packing.variants import UNLIMITED, exact
+from planner.packing.zone_program import solve_zones
 from planner.packing.zone_search import ZoneSearch
 from planner.packing.zones import ZoneDemand, other_demands, places_of, zone_demand
 from planner.units import CpuUnits, MiB, Seconds, UsdPerHour
@@ -90,8 +91,11 @@ class _Task:
 
     def __post_init__(self) -> None:
         counts, on_spot = unit_counts(self.problem, self.left_out)
-        self.demand = zone_demand(counts, on_spot, self.problem.zones, self.problem.survive_zone_loss)
-        self.total = self.shapes.demand(self.demand.places.sum(axis=0))
+        self.fewest = zone_demand(counts, on_spot, self.problem.zones, self.problem.survive_zone_loss)
+        """The fewest places that the rules allow."""
+        self.demand = self.fewest
+        """The places that are packed."""
+        self.total = self.shapes.demand(self.fewest.places.sum(axis=0))
 
     def solve(self, tick: Callable[[], None]) -> Packing:
         pools = SpotPools.of(self.problem, self.shapes)
@@ -119,11 +123,23 @@ class _Task:
             whole = uncapped(self.shapes)
             small = solve_small(whole, self.total, whole.limits, self.deadline.left() / 4)
             proved = max(proved, small.bound) if small else proved
+        counts, _ = unit_counts(self.problem, self.left_out)
+        outright = solve_zones(self.problem, self.shapes, counts, self.deadline.left() / 2)
+        proved = max(proved, outright.bound) if outright else proved
         tick()
-        fleets = self._fleets(state, proved, first, pools, tick)
+        fleets, shapes = self._fleets(state, proved, first, pools, tick), state.pricing.shapes
+        if outright and not self._is_as_good(fleets, shapes, outright.fleets):
+            self.demand, fleets, shapes = outright.demand, outright.fleets, self.shapes
         if self.problem.spare_instances:
-            add_spares(fleets, state.pricing.shapes, self.problem)
-        return checked(self.problem, self._packing(state, proved, fleets))
+            add_spares(fleets, shapes, self.problem)
+        return checked(self.problem, self._packing(state, shapes, proved, fleets))
+
+    def _is_as_good(self, fleets: list[Fleet], shapes: Shapes, others: list[Fleet]) -> bool:
+        """True where `fleets` hold everything and cost no more than `others`, which do."""
+        held = sum(n * count for fleet in fleets for (_, pattern), count in fleet.items() for _, n in pattern)
+        cost = sum(fleet_cost(fleet, shapes) for fleet in fleets)
+        other = sum(fleet_cost(fleet, self.shapes) for fleet in others)
+        return held >= int(self.total.sum()) and cost <= other * (1.0 + 1e-12)
 
     def _spreads(self, state: Generated) -> list[ZoneDemand]:
         """Ways to spread the tasks over the zones."""
@@ -152,8 +168,7 @@ class _Task:
             return search.fleets(first, tick)
         return pools.fleets(search, state.pricing.shapes, tick)
 
-    def _packing(self, state: Generated, proved: Fraction, fleets: list[Fleet]) -> Packing:
-        shapes = state.pricing.shapes
+    def _packing(self, state: Generated, shapes: Shapes, proved: Fraction, fleets: list[Fleet]) -> Packing:
         instances, running = assemble(self.problem, shapes, fleets, self.demand)
         moves = moves_to(self.problem, instances)
         moving = exact(self.problem.moving_usd_per_hour) * sum(m.started for m in moves)
@@ -200,7 +215,7 @@ class _Task:
 
     def _bound(self, state: Generated, proved: Fraction, running: Any) -> Fraction:
         """The bound for the tasks that were placed, which are all but those max_count had no room for."""
-        places = places_of([running[unit] for unit in range(2 * len(self.problem.tasks))], self.demand)
+        places = places_of([running[unit] for unit in range(2 * len(self.problem.tasks))], self.fewest)
         placed = self.shapes.demand(places)
         spares = spare_floor(self.shapes, self.problem)
         if (placed == self.total).all():
