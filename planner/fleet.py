@@ -39,6 +39,10 @@ class FleetRules:
     boot_minutes: int = 3
     empty_minutes: int = 15
     """Data points of the scale-in alarm, one a minute."""
+    minimum_step: int = 1
+    """Instances of one launch at the least, as long as the maximum allows them."""
+    warm_up_minutes: int = 0
+    """After a launch, minutes until the next one; the API's default is 5 (instanceWarmupPeriod)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,9 @@ class _Fleet:
         """Minutes at which instances that were asked for become ready."""
         self.empty_since: dict[str, int] = {}
         self.made = 0
+        self.warm_until = 0
+        self.again: float = 0
+        """The minute before which nothing happens unless a service asks for other tasks."""
 
     def run(self, minutes: int) -> FleetRun:
         instances = np.zeros(minutes, np.int64)
@@ -140,7 +147,7 @@ class _Fleet:
         changed = self._change_minutes(minutes)
         self._start_warm()
         for minute in range(minutes):
-            if changed[minute] or self.booting or self.empty_since or any(self.waiting.values()):
+            if changed[minute] or minute >= self.again:
                 self._step(minute)
             instances[minute] = len(self.zone_of) + len(self.booting)
             for service, count in self.waiting.items():
@@ -172,8 +179,13 @@ class _Fleet:
             self.booting.remove(at)
             self._add_instance()
         self._follow(minute)
-        self._scale_out(minute)
-        self._scale_in(minute)
+        grows = self._scale_out(minute)
+        left = self._scale_in(minute)
+        if grows or left or self.booting or any(self.waiting.values()):
+            self.again = minute + 1
+            return
+        ripe = [since + self.rules.empty_minutes for since in self.empty_since.values()]
+        self.again = min((at for at in ripe if at > minute), default=math.inf)
 
     def _follow(self, minute: int) -> None:
         """Stop what is no longer wanted first, then start what is missing."""
@@ -199,27 +211,34 @@ class _Fleet:
                 self.waiting[service] -= 1
                 self.running[service] += 1
 
-    def _scale_out(self, minute: int) -> None:
-        """CapacityProviderReservation above its target asks for instances at once."""
+    def _scale_out(self, minute: int) -> bool:
+        """CapacityProviderReservation above its target asks for instances at once; whether it is above."""
         empty = self._empty()
         needed = len(self.zone_of) - len(empty) + self._instances_for_waiting()
-        wanted = self._for_target(needed)
-        missing = wanted - len(self.zone_of) - len(self.booting)
-        if self.rules.max_size is not None:
-            missing = min(missing, self.rules.max_size - len(self.zone_of) - len(self.booting))
-        self.booting += [minute + self.rules.boot_minutes] * max(0, missing)
+        missing = self._for_target(needed) - len(self.zone_of) - len(self.booting)
+        if missing <= 0:
+            return False
+        if minute >= self.warm_until:
+            missing = max(missing, self.rules.minimum_step)
+            if self.rules.max_size is not None:
+                missing = min(missing, self.rules.max_size - len(self.zone_of) - len(self.booting))
+            self.booting += [minute + self.rules.boot_minutes] * max(0, missing)
+            self.warm_until = minute + self.rules.warm_up_minutes
+        return True
 
-    def _scale_in(self, minute: int) -> None:
-        """Only instances that stayed empty leave, under half of the fleet in one minute."""
+    def _scale_in(self, minute: int) -> bool:
+        """Only instances that stayed empty leave, under half of the fleet in one minute; whether any did."""
         empty = self._empty()
         self.empty_since = {i: self.empty_since.get(i, minute) for i in empty}
+        if not empty or self.booting or any(self.waiting.values()):
+            return False
         ripe = [i for i, since in self.empty_since.items() if minute - since >= self.rules.empty_minutes]
         keep = max(self.rules.min_size, self._for_target(len(self.zone_of) - len(empty)))
         surplus = min(len(ripe), len(self.zone_of) - keep, max(1, (len(self.zone_of) - 1) // 2))
-        if self.booting or any(self.waiting.values()):
-            return
-        for instance in sorted(ripe, key=self._leaves_first)[: max(0, surplus)]:
+        leaving = sorted(ripe, key=self._leaves_first)[: max(0, surplus)]
+        for instance in leaving:
             self._remove_instance(instance)
+        return bool(leaving)
 
     def _leaves_first(self, instance: str) -> tuple[int, int]:
         return (-self.in_zone[self.zone_of[instance]], -int(instance[2:]))

@@ -25,7 +25,10 @@ def _root() -> None:
 
 
 def _register_verbs() -> None:
+    """Each module is a verb, but for parts of one, which begin with an underscore."""
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda m: m.name):
+        if module.name.startswith("_"):
+            continue
         importlib.import_module(f"{__name__}.{module.name}").register(app)
 
 

@@ -50,6 +50,12 @@ class Demand:
         loads = {name: values[:minutes] for name, values in self.loads.items()}
         return Demand(self.start, self.vcpu[:minutes], loads)
 
+    def since(self, moment: datetime) -> Demand:
+        """The minutes from `moment` on, which is one of them."""
+        first = self.minute_of(moment)
+        loads = {name: values[first:] for name, values in self.loads.items()}
+        return Demand(moment, self.vcpu[first:], loads)
+
     def minute_of(self, moment: datetime) -> int:
         return int((moment - self.start).total_seconds() // SECONDS_PER_MINUTE)
 

@@ -104,3 +104,13 @@ def test_the_fleet_never_runs_fewer_instances_than_what_it_serves_needs(
 @settings(max_examples=20, deadline=None)
 def test_the_same_inputs_give_the_same_fleet(counts: list[int]) -> None:
     assert run(counts).instances.tolist() == run(counts).instances.tolist()
+
+
+def test_a_launch_takes_the_minimum_step_and_the_next_waits_for_the_warm_up() -> None:
+    counts = [2] * 5 + [4] + [6] * 14
+    stepped = run(counts, FleetRules(("a",), minimum_step=3))
+    warming = run(counts, FleetRules(("a",), warm_up_minutes=5))
+
+    assert stepped.instances.tolist()[4:8] == [1, 4, 4, 4]  # 3 more at once hold what comes after, too
+    # one for 4 tasks in minute 5, one more for 6 tasks only when 5 minutes have passed since
+    assert warming.instances.tolist()[4:12] == [1, 2, 2, 2, 2, 2, 3, 3]
