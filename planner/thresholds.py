@@ -218,3 +218,22 @@ def scaling_plan(
         attainment_out_of_sample=round(tuned.attainment, 6),
         reason=tuned.reason,
     )
+
+
+def with_metric_told(plan: ScalingPlan, scale_on: str | None, load: TrackedLoad | None) -> ScalingPlan:
+    """The plan with a reason where it does not track the metric that tells the load of a task."""
+    tracked = plan.target_tracking.metric if plan.target_tracking else None
+    if tracked is None or scale_on is None or scale_on == tracked:
+        return plan
+    if scale_on == CPU_METRIC:
+        words = f"{tracked} is kept: it is tracked today and CPU would save nothing"
+    elif scale_on != REQUESTS_METRIC:
+        words = f"{scale_on} is not tracked: what a task holds without any load would drive it"
+    elif load is None:
+        words = (
+            f"{scale_on} is not tracked: its task is resized, or no one target group of an Application Load "
+            "Balancer counts all its requests"
+        )
+    else:
+        words = f"{scale_on} is not tracked: CPU costs less and holds as well"
+    return plan.model_copy(update={"reason": f"{plan.reason}; {words}"})

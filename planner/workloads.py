@@ -22,7 +22,7 @@ from planner.expectations import Expected, expected_week, judged, wanted_demand
 from planner.loads import with_load
 from planner.model import Architecture, Resources, Service, TaskType
 from planner.settings import Settings
-from planner.thresholds import choose_scaling, tracked_load
+from planner.thresholds import choose_scaling, tracked_load, with_metric_told
 from planner.timegrid import TimeGrid
 from planner.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE, CpuUnits, MiB, vcpu
 
@@ -168,6 +168,7 @@ def plan_workload(
     carries = summary.carries if size == size_of(service) else None  # it is told of a task of the present size
     load = tracked_load(service, requests, wanted, observed, carries)
     scaling, counts = choose_scaling(service, wanted, vcpu(size.cpu_units), settings, grid, expected, load)
+    scaling = with_metric_told(scaling, summary.scale_on, load)
     return Workload(
         service=service,
         size=size,

@@ -114,6 +114,8 @@ class Infeasible:
     alternative: Tuned | None = None
     """What holds on 20-second metrics, where they were tried."""
     tried: tuple[Tried, ...] = ()
+    fallback: Policy | None = None
+    """The floor as a policy, with room above it; None where more tasks are needed than there may be."""
 
 
 def over_the_limit(problem: Problem) -> Infeasible | None:
@@ -190,6 +192,7 @@ class Verdict:
             problem.peak_tasks,
             self.frontier(),
             len(self.found.policies),
+            fallback=self.problem.always_peak(),
         )
 
     def tuned(self) -> Tuned:

@@ -148,6 +148,13 @@ class Problem:
             ),
         )
 
+    def always_peak(self) -> Policy:
+        """The busiest minute's tasks all the time, and tracking for what was never seen."""
+        policy = self.policy(self.utilisation * 100, 300, SECONDS_PER_MINUTE)
+        peak = min(self.peak_tasks, self.limit)
+        named = policy if self.signal is None else self.signal.translated(policy)
+        return dataclasses.replace(named, min=peak, initial=peak, max=max(policy.max, peak))
+
     def base(self, period_s: int) -> list[Policy]:
         return [self.policy(target, cooldown, period_s) for target in TARGETS for cooldown in IN_COOLDOWNS]
 

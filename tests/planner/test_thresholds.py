@@ -8,10 +8,17 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from planner.documents.plan import Carries
+from planner.documents.plan import Carries, ScalingPlan, TargetTrackingPlan
 from planner.model import Route, ScalingTarget, Service, TargetTracking
 from planner.settings import Settings
-from planner.thresholds import REQUESTS_METRIC, TrackedLoad, choose_scaling, tracked_load
+from planner.thresholds import (
+    CPU_METRIC,
+    REQUESTS_METRIC,
+    TrackedLoad,
+    choose_scaling,
+    tracked_load,
+    with_metric_told,
+)
 from planner.timegrid import TimeGrid
 from tests.planner.test_candidates import flat, workload
 
@@ -19,6 +26,7 @@ START = datetime(2026, 5, 11, tzinfo=UTC)
 MINUTES = 4 * 1440
 LABEL = "app/web/50dc6c495c0c9188/targetgroup/web/943f017f100becff"
 GRID = TimeGrid(START, MINUTES)
+MEMORY_METRIC = "ECSServiceAverageMemoryUtilization"
 
 
 def demand() -> np.ndarray:
@@ -112,3 +120,34 @@ def test_where_latency_binds_requests_are_tracked_behind_their_load_balancer() -
 )
 def test_requests_that_no_one_target_group_counts_are_not_tracked(routes: tuple[Route, ...]) -> None:
     assert tracked_load(routed(*routes), np.array([60.0]), np.array([1.0]), np.array([1.0]), LATE) is None
+
+
+@pytest.mark.parametrize(
+    ("tracked", "scale_on", "load", "words"),
+    [
+        (CPU_METRIC, CPU_METRIC, None, "because"),
+        (CPU_METRIC, None, None, "because"),
+        (
+            CPU_METRIC,
+            MEMORY_METRIC,
+            None,
+            "because; ECSServiceAverageMemoryUtilization is not tracked: what a task holds",
+        ),
+        (
+            CPU_METRIC,
+            REQUESTS_METRIC,
+            None,
+            "because; ALBRequestCountPerTarget is not tracked: its task is resized, or no one",
+        ),
+        (CPU_METRIC, REQUESTS_METRIC, TrackedLoad(np.ones(1), LABEL), "is not tracked: CPU costs less"),
+        (REQUESTS_METRIC, CPU_METRIC, TrackedLoad(np.ones(1), LABEL), "ALBRequestCountPerTarget is kept"),
+    ],
+)
+def test_a_metric_that_tells_the_load_and_is_not_tracked_has_its_reason(
+    tracked: str, scale_on: str | None, load: TrackedLoad | None, words: str
+) -> None:
+    tracking = TargetTrackingPlan(metric=tracked, target=50)  # type: ignore[arg-type]
+    plan = ScalingPlan(min_capacity=1, max_capacity=9, target_tracking=tracking, reason="because")
+
+    assert words in with_metric_told(plan, scale_on, load).reason
+    assert (with_metric_told(plan, scale_on, load) == plan) == (words == "because")

@@ -43,7 +43,22 @@ def named(name: str, schedule: str = "office") -> PlanDocument:
     return PlanDocument.model_validate(data)
 
 
-@pytest.mark.parametrize("plan", [plan_for(), routed_plan(), in_place()], ids=["moved", "routed", "replaced"])
+def on_requests() -> PlanDocument:
+    """The plan of estate.py with its first service scaled on requests per target."""
+    data = plan_for(("web", "api")).model_dump(mode="json")
+    data["services"][0]["scaling"]["target_tracking"] = {
+        "metric": "ALBRequestCountPerTarget",
+        "target": 412.5,
+        "resource_label": "app/web/50dc6c495c0c9188/targetgroup/web/943f017f100becff",
+    }
+    return PlanDocument.model_validate(data)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [plan_for(), routed_plan(), in_place(), on_requests()],
+    ids=["moved", "routed", "replaced", "on requests"],
+)
 def test_the_three_renderings_normalise_to_one_document(plan: PlanDocument, tmp_path: Path) -> None:
     config = config_from_plan(plan)
     requests = requests_from_config(config)

@@ -156,3 +156,19 @@ def test_requests_of_the_file_are_weighed_against_cpu_and_replayed(app: typer.Ty
     assert [tried["metric"] for tried in weighed["tried"]] == ["CPU", "requests per target"]
     assert chosen["policy"]["target_tracking"][0]["metric"] == "ALBRequestCountPerTarget"
     assert outcome["slo_attainment"] >= 0.99
+
+
+def test_an_infeasible_verdict_comes_with_what_holds_instead(app: typer.Typer, tmp_path: Path) -> None:
+    """Every hour two minutes of ten times the load, at minutes nobody can know."""
+    load, rng = np.full(2 * 1440, 2.0), np.random.default_rng(3)
+    for hour in range(0, len(load), 60):
+        first = hour + int(rng.integers(0, 58))
+        load[first : first + 2] = 20
+    demand = write(tmp_path / "demand.csv", load)
+    code, answer = run(app, "tune", str(demand), "--task-vcpu", "1", "--slo", "0.999", "--metrics", "60s")
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps(answer), encoding="utf-8")
+    _, outcome = run(app, "simulate", str(demand), "--policy", str(policy))
+
+    assert (code, answer["infeasible"], answer["instead"]) == (1, True, "a floor of 25 tasks")  # 20 vCPU / 0.8
+    assert outcome["slo_attainment"] == 1

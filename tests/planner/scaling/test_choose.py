@@ -102,6 +102,8 @@ def test_spikes_that_outrun_tracking_are_infeasible_with_the_reason() -> None:
     assert "doubles faster than 6 minutes" in found.reason
     assert found.floor_needed == 125  # 100 vCPU / 0.8
     assert found.best_attainment < 0.999
+    assert found.fallback is not None
+    assert simulate(load, MONDAY, found.fallback).slo_attainment == 1
 
 
 def test_too_few_tasks_allowed_is_infeasible() -> None:
