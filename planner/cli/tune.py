@@ -25,8 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    demand: Annotated[Path, typer.Argument(help="CSV with the columns timestamp,vcpu, one row a minute.")],
-    task_vcpu: Annotated[float, typer.Option(help="vCPU of one task.")],
+    demand: Annotated[
+        Path | None, typer.Argument(help="CSV with the columns timestamp,vcpu, one row a minute.")
+    ] = None,
+    task_vcpu: Annotated[float | None, typer.Option(help="vCPU of one task.")] = None,
     slo: Annotated[float, typer.Option(help="Share of minutes that must stay within --utilisation.")] = 0.999,
     utilisation: Annotated[
         float, typer.Option(help="A minute violates when demand over running capacity exceeds this share.")
@@ -73,6 +75,20 @@ def run(
         Path | None,
         typer.Option("--html", help="Also draw the frontier and the chosen replay, as a page."),
     ] = None,
+    services: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead of one demand file: CSV with the columns service,demand,task_vcpu,task_memory_mib "
+            "and maybe policy, to choose how one capacity provider is run for all of them."
+        ),
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="With --services: whose prices apply, e.g. eu-west-2.")
+    ] = None,
+    instance_type: Annotated[
+        str | None, typer.Option(help="With --services: what the capacity provider launches, e.g. m7g.large.")
+    ] = None,
+    zones: Annotated[int, typer.Option(help="With --services: Availability Zones it launches in.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Choose the cheapest scaling policy expected to keep an objective on unseen weeks."""
@@ -80,6 +96,24 @@ def run(
 
     check_share(utilisation, "--utilisation")
     check_share(slo, "--slo")
+    if services is not None:
+        from planner.cli import _tune_services as several
+
+        if demand is not None or task_vcpu is not None or tasks_per_instance is not None or metric or html:
+            raise terminal.BadInput(
+                "--services takes demand files and task sizes from its own columns and chooses on CPU: leave out "
+                "DEMAND, --task-vcpu, --tasks-per-instance, --metric and --html."
+            )
+        resolution = _resolution(metrics or "60s", high_resolution=high_resolution)
+        asked = several.Asked(
+            slo, utilisation, as_of, timezone, maximum, resolution, region, instance_type, zones, seed
+        )
+        several.run(services, asked, as_json)
+        return
+    if demand is None or task_vcpu is None:
+        raise terminal.BadInput("Give a demand file and --task-vcpu, or --services with a file of several.")
+    if region is not None or instance_type is not None:
+        raise terminal.BadInput("--region and --instance-type go with --services: leave them out or give both.")
     if not 0 < task_vcpu <= 192:
         raise terminal.BadInput(f"--task-vcpu must be above 0 and at most 192, not {task_vcpu:g}.")
     if maximum is not None and maximum < 1:
@@ -96,8 +130,8 @@ def run(
         raise terminal.BadInput(
             "--tasks-per-instance with another metric than cpu is not supported yet: leave one of them out."
         )
-    known = _known(load_demand(demand), as_of)
-    result = _tune(
+    known = known_before(load_demand(demand), as_of)
+    result = tuned(
         known,
         task_vcpu=task_vcpu,
         slo=slo,
@@ -133,7 +167,7 @@ def _resolution(metrics: str, *, high_resolution: bool) -> str:
     return "high" if high_resolution else known[metrics]
 
 
-def _known(demand: Demand, as_of: str | None) -> Demand:
+def known_before(demand: Demand, as_of: str | None) -> Demand:
     from planner.scaling.demand_file import DemandFileError, parse_moment
 
     if as_of is None:
@@ -149,7 +183,7 @@ def _known(demand: Demand, as_of: str | None) -> Demand:
     return known
 
 
-def _tune(known: Demand, *, timezone: str, **settings: Any) -> Tuned | Infeasible:
+def tuned(known: Demand, *, timezone: str, **settings: Any) -> Tuned | Infeasible:
     from planner.scaling import DemandError, tune
     from planner.scaling.schedule import zone_of
 
