@@ -232,12 +232,25 @@ def _task_size(size: Any) -> str:
     return f"{vcpu(size.cpu_units):g} vCPU, {gib(size.memory_mib):.3g} GiB"
 
 
+def _coded(text: str) -> Any:
+    """Text with `commands` as code, everything in it escaped."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+    )
+
+
 _FILTERS: dict[str, Callable[..., Any]] = {
     "monthly": lambda hourly: f"${usd_per_month(hourly):,.0f}",
     "hourly": lambda hourly: f"${hourly:,.2f}",
     "dollars": lambda amount: f"${amount:,.0f}",
     "share": lambda value, digits=1: "not measured" if value is None else f"{value:.{digits}%}",
     "size": _task_size,
+    "coded": _coded,
     "spaced": lambda name: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removeprefix("ECSService")),
     "number": lambda value: f"{value:,.3g}",
     "instant": lambda moment: moment.strftime("%d %B %Y, %H:%M UTC").lstrip("0"),

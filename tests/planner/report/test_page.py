@@ -161,3 +161,11 @@ def test_today_stands_beside_the_bill_where_it_was_read() -> None:
 
 def test_closed_parts_of_the_page_are_printed(page: str) -> None:
     assert "details::details-content { content-visibility: visible" in page
+
+
+def test_commands_in_a_warning_are_code_and_names_in_it_stay_text() -> None:
+    warned = plan().model_copy(update={"warnings": ("run `planner <x>` for <b>", "a lone ` of <i>")})
+    body = without_plotly(render(warned, tables()))
+
+    assert "run <code>planner &lt;x&gt;</code> for &lt;b&gt;" in body
+    assert "a lone ` of &lt;i&gt;" in body
