@@ -23,7 +23,7 @@ from planner.timegrid import TimeGrid
 from tests.planner.test_candidates import flat, workload
 
 START = datetime(2026, 5, 11, tzinfo=UTC)
-MINUTES = 4 * 1440
+MINUTES = 3 * 1440
 LABEL = "app/web/50dc6c495c0c9188/targetgroup/web/943f017f100becff"
 GRID = TimeGrid(START, MINUTES)
 MEMORY_METRIC = "ECSServiceAverageMemoryUtilization"

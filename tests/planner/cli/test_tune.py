@@ -42,7 +42,7 @@ def run(app: typer.Typer, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 def test_the_chosen_policy_replays_as_promised(app: typer.Typer, tmp_path: Path) -> None:
-    demand = write(tmp_path / "demand.csv", daily(8))
+    demand = write(tmp_path / "demand.csv", daily(3))
     code, chosen = run(app, "tune", str(demand), "--task-vcpu", "0.5", "--slo", "0.999", "--utilisation", "0.8")
     policy = tmp_path / "policy.json"
     policy.write_text(json.dumps(chosen["policy"]), encoding="utf-8")
@@ -55,11 +55,11 @@ def test_the_chosen_policy_replays_as_promised(app: typer.Typer, tmp_path: Path)
 
 
 def test_what_happens_after_as_of_changes_nothing(app: typer.Typer, tmp_path: Path) -> None:
-    load = daily(10)
+    load = daily(5)
     other = load.copy()
-    other[8 * 1440 :] *= 40
-    other[9 * 1440 : 9 * 1440 + 99] = np.nan
-    options = ["--task-vcpu", "0.5", "--slo", "0.999", "--as-of", "2026-01-13T00:00:00Z", "--metrics", "60s"]
+    other[3 * 1440 :] *= 40
+    other[4 * 1440 : 4 * 1440 + 99] = np.nan
+    options = ["--task-vcpu", "0.5", "--slo", "0.999", "--as-of", "2026-01-08T00:00:00Z", "--metrics", "60s"]
     found = [
         run(app, "tune", str(write(tmp_path / f"{n}.csv", x)), *options)[1] for n, x in enumerate((load, other))
     ]
