@@ -248,6 +248,14 @@ def the_largest_capacity_wins() -> None:
     assert moves(found)[0] == (26, 2, 8)
 
 
+@rule("AAS cooldown: capacity added counts for the next scale-out, whichever policy calls for it [U]")
+def a_second_policy_does_not_multiply_what_the_first_added() -> None:
+    # until the metrics of 8 tasks are published at 31, memory still shows 150 %: of 8 that would be 24
+    found = replay_memory(demand((20, 1), (12, 4)), demand((20, 1000), (12, 3000)), **two_policies(50))
+
+    assert moves(found) == [(26, 2, 8)]
+
+
 @rule("AAS: the largest capacity wins when scaling in too")
 def scale_in_stops_at_the_larger_wish() -> None:
     # CPU would go to 2, memory to ceil(10 x 30 / 50) = 6
