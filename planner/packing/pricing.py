@@ -60,11 +60,11 @@ class Pricing:
 
     def settle(self, found: Any, worth: Any, demand: Any, *, thorough: bool = True) -> None:
         """Solve exactly what `price` left open, the types that could pay the most first, where that takes
-        few steps; changes `found` and `self.patterns`."""
+        few steps; changes `found` and `self.patterns`. `thorough` allows more."""
         shapes = self.shapes
         upper = np.minimum(demand, shapes.most)
         excess = np.where(found[:, 1] > found[:, 0], found[:, 1] / self.prices - 1.0, 0.0)
-        most_steps, sharpened = _MOST_STEPS, 0
+        most_steps, sharpened = _MOST_STEPS if thorough else _MOST_STEPS / 20, 0
         hard = _HARD_TYPES if thorough and shapes.count <= _MOST_SHAPES_OF_A_PROGRAM else 0
         for t in np.argsort(-excess, kind="stable").tolist():
             if excess[t] <= 0.0:
