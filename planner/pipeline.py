@@ -23,6 +23,7 @@ from planner.documents import PlanDocument
 from planner.estate_cost import fixed_lines, today_lines, today_option, zones_of
 from planner.expectations import unknown_services
 from planner.frames import PlanTables
+from planner.kept_instances import keeping_fewer
 from planner.loads import turned_away
 from planner.made import Made
 from planner.model import Architecture, Estate, Rejection, Service
@@ -207,10 +208,13 @@ def _plan_workloads(
     found = search_fleets(workloads, search, lambda: on_progress("Replaying fleets"))
     decided = _decide(estate, workloads, found, settings, book, fixed.usd_per_hour)
     siblings: list[FleetCandidate] = []
-    if not isinstance(decided, Undecided):
+    for refine in (keeping_fewer, under_other_strategies):
+        if isinstance(decided, Undecided):
+            break
         best = next(c for c in found if c.option.name == decided.chosen.name)
-        siblings = [best, *under_other_strategies(best, workloads, search)]
-        found += siblings[1:]
+        others = refine(best, workloads, search)
+        siblings = [best, *others]
+        found += others
         decided = _decide(estate, workloads, found, settings, book, fixed.usd_per_hour)
     if isinstance(decided, Undecided):
         return Unplannable(decided.reason)

@@ -250,10 +250,19 @@ def _chosen(replays: list[Replayed], judged: IntArray, services: Sequence[Hosted
         unseen=unseen,
         frontier=_frontier(points),
         tried=len(points),
-        reason=_reason(
-            points[best], int(holds.sum()), len(points), unseen, _short_by_themselves(services, judged, slo)
-        ),
+        reason=_reason(points[best], int(holds.sum()), len(points), unseen, _short_by_themselves(services, slo)),
     )
+
+
+def keeps_room(services: Sequence[Hosted], run: FleetRun, slo: float) -> bool:
+    """Whether every service had room for a worse week on a fleet."""
+    budget = (1 - slo) * DAYS_PER_WEEK * MINUTES_PER_DAY
+    for service in services:
+        serving = np.maximum(0, service.running - run.pending[service.name])
+        strains = _by_day(service.strained > serving)[:, None]
+        if weekly_bound(strains, _by_day(service.known))[0] > budget:
+            return False
+    return True
 
 
 def _pick(hours: FloatArray, strained: IntArray, judged: IntArray, slo: float) -> tuple[int, NDArray[np.bool_]]:
@@ -269,12 +278,14 @@ def _pick(hours: FloatArray, strained: IntArray, judged: IntArray, slo: float) -
     return int(order[0]), holds
 
 
-def _short_by_themselves(services: Sequence[Hosted], judged: IntArray, slo: float) -> list[str]:
+def _short_by_themselves(services: Sequence[Hosted], slo: float) -> list[str]:
     """Services without room for a worse week even where instances are always there."""
-    budget = (1 - slo) * DAYS_PER_WEEK * MINUTES_PER_DAY
-    strains = [_by_day(service.strained > service.running)[:, None] for service in services]
-    bounds = [weekly_bound(days, judged[:, k])[0] for k, days in enumerate(strains)]
-    return [service.name for service, bound in zip(services, bounds, strict=True) if bound > budget]
+
+    def alone(service: Hosted) -> FleetRun:
+        nothing = np.zeros(len(service.wanted), np.int64)
+        return FleetRun(nothing, {service.name: nothing})
+
+    return [service.name for service in services if not keeps_room([service], alone(service), slo)]
 
 
 def _unseen_weeks(

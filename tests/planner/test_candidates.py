@@ -37,7 +37,7 @@ def workload(name: str, counts: np.ndarray, cpu: int = 1024, memory: int = 1000,
         demand_vcpu=demand,
         tasks=tasks,
         running=tasks,
-        summary=summarise(name, demand, np.zeros(MINUTES, bool)),
+        summary=summarise(name, demand, np.zeros(len(counts), bool)),
         scaling=ScalingPlan(min_capacity=1, max_capacity=99, reason="test"),
         on_fargate=False,
     )
