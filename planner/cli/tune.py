@@ -146,6 +146,8 @@ def run(
         seed=seed,
     )
     document = _document(result, known)
+    if task_memory_mib is None and "memory_mib" in known.loads:
+        document["warnings"].append("the column memory_mib is not weighed: that needs --task-memory-mib")
     if tasks_per_instance is not None:
         document |= _with_instances(result, known, tasks_per_instance, slo, utilisation)
     if html is not None:

@@ -197,8 +197,10 @@ class Verdict:
 
     def tuned(self) -> Tuned:
         best, found = int(np.argmin(np.where(self.safe, self.cost, np.inf))), self.found
-        misses = drawn_weeks(found.violations[:, best], self.seed) / (DAYS_PER_WEEK * MINUTES_PER_DAY)
-        weeks = drawn_weeks(found.hours[:, best], self.seed)
+        misses = drawn_weeks(found.violations[:, best], found.judged, self.seed) / (
+            DAYS_PER_WEEK * MINUTES_PER_DAY
+        )
+        weeks = drawn_weeks(found.hours[:, best], self.problem.minutes_by_day, self.seed)
         cost, price = float(self.cost[best]), self.usd_per_task_hour
         return Tuned(
             policy=self.problem.handed_over(found.policies[best], found.sources[best]),
@@ -282,8 +284,10 @@ def weekly_bound(violations: IntArray, judged: IntArray) -> FloatArray:
     return np.asarray(DAYS_PER_WEEK * mean + SPREAD * deviation)
 
 
-def drawn_weeks(by_day: NDArray[Any], seed: int, draws: int = 2_000) -> FloatArray:
-    """Sums over seven days drawn with replacement."""
+def drawn_weeks(by_day: NDArray[Any], minutes: IntArray, seed: int, draws: int = 2_000) -> FloatArray:
+    """Sums of a week whose seven days are drawn with replacement; a day of fewer `minutes` weighs less."""
     rng = np.random.default_rng(seed)
     days = rng.integers(0, len(by_day), size=(draws, DAYS_PER_WEEK))
-    return np.asarray(by_day[days].sum(axis=1), dtype=np.float64)
+    drawn = np.maximum(minutes[days].sum(axis=1), 1)
+    week = DAYS_PER_WEEK * MINUTES_PER_DAY
+    return np.asarray(by_day[days].sum(axis=1) / drawn * week, dtype=np.float64)

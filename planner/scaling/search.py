@@ -127,6 +127,12 @@ class Problem:
         days = range(0, len(self.demand), MINUTES_PER_DAY)
         return np.asarray(np.add.reduceat((~np.isnan(self.demand)).astype(np.int64), days))
 
+    @property
+    def minutes_by_day(self) -> IntArray:
+        """Of every day counted from the start; the last may be short."""
+        firsts = np.arange(0, len(self.demand), MINUTES_PER_DAY)
+        return np.minimum(MINUTES_PER_DAY, len(self.demand) - firsts)
+
     def policy(self, target: float, in_cooldown_s: float, period_s: int, out_cooldown_s: float = 300) -> Policy:
         peak = max(self.peak_tasks, whole(float(np.nanmax(self.load)) * 100 / (self.task_vcpu * target)))
         first = self.load[~np.isnan(self.load)][0]

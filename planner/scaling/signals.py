@@ -161,7 +161,9 @@ def binding(
     demand_vcpu: FloatArray, loads: Mapping[str, FloatArray], *, task_vcpu: float, task_memory_mib: int | None
 ) -> FloatArray:
     """Demand in vCPU of whole tasks: CPU, or memory where that needs more tasks."""
-    if task_memory_mib is None or "memory_mib" not in loads:
+    if task_memory_mib is None:
         return demand_vcpu
+    if "memory_mib" not in loads:
+        raise MetricError("the memory of a task tells nothing without the column memory_mib in the demand file")
     memory = np.asarray(loads["memory_mib"], np.float64) / task_memory_mib * task_vcpu
     return np.where(np.isnan(demand_vcpu), np.nan, np.fmax(demand_vcpu, memory))

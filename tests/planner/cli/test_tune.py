@@ -127,6 +127,7 @@ def test_the_capacity_providers_target_and_a_page_come_on_request(app: typer.Typ
         (("--usd-per-task-hour", "-1"), "0 or more"),
         (("--task-memory-mib", "0"), "from 1 to"),
         (("--metric", "memory"), "--task-memory-mib"),
+        (("--task-memory-mib", "512"), "without the column memory_mib"),
         (("--metric", "custom:depth"), "needs the column depth"),
         (("--metric", "memory", "--tasks-per-instance", "4"), "not supported yet"),
     ],

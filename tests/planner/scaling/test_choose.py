@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from planner.scaling import DemandError, Infeasible, Tuned, parse_policy, print_policy, simulate, tune
-from planner.scaling.choose import weekly_bound
+from planner.scaling.choose import drawn_weeks, weekly_bound
 from planner.scaling.floors import Calendar, Shape, levels, schedule
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
@@ -75,6 +75,12 @@ def test_intervals_contain_the_expected_value(tuned: Tuned) -> None:
 
     assert low <= tuned.task_hours_per_week <= high
     assert tuned.attainment_interval[0] <= tuned.attainment <= tuned.attainment_interval[1] <= 1
+
+
+def test_a_short_last_day_weighs_less_in_the_interval() -> None:
+    hours, minutes = np.array([120.0, 120.0, 5.0]), np.array([DAY, DAY, 60])  # 5 an hour throughout
+
+    assert drawn_weeks(hours, minutes, seed=0) == pytest.approx(840)  # 5 x 168
 
 
 def test_the_same_input_gives_the_same_choice(tuned: Tuned) -> None:
