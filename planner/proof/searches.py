@@ -13,6 +13,8 @@ from planner.packing.clock import Clock
 from planner.parallel import in_order
 from planner.units import CpuUnits, MiB, Seconds, UsdPerHour
 
+MANY_SERVICES: Final = 30
+"""With fewer, searches take less time than other processes to start."""
 NEAR_GAP: Final = 0.005
 """What is only compared need not be nearer to its optimum."""
 
@@ -76,13 +78,14 @@ class Searches:
         return known or self._found(self._near(problem))
 
     def together(self, exact: Sequence[PackingProblem], near: Sequence[PackingProblem]) -> None:
-        """Solve all of them now, side by side."""
+        """Solve all of them now, side by side where that pays."""
         wanted = {s.key: s for s in [*map(self._exact, exact), *map(self._near, near)]}
         for problem in [*exact, *(p for p in near if self._exact(p).key in self._known)]:
             wanted.pop(self._near(problem).key, None)
         missing = [s for key, s in wanted.items() if key not in self._known]
         work = [(s, self._effort.clock) for s in missing]
-        found = in_order(_solve, work, self._effort.workers, fewest=2)
+        many = any(len(s.problem.tasks) >= MANY_SERVICES for s in missing)
+        found = in_order(_solve, work, self._effort.workers if many else 1, fewest=2)
         self._known.update((s.key, packing) for s, packing in zip(missing, found, strict=True))
 
     def stand_in(self, problem: PackingProblem, smaller: PackingProblem) -> None:
