@@ -24,6 +24,7 @@ _QUICK_ROUNDS: Final = 400
 _TRIALS: Final = 6
 """Of these, choices with fleets by the duals of their own linear program."""
 _ALIKE: Final = 2
+_NEARLY_EQUAL: Final = 2e-3
 _MANY_INSTANCES: Final = 200
 """In one zone; above this roundings matter less than the linear program."""
 
@@ -93,7 +94,9 @@ class _Search:
 
     def by_program(self) -> _Trial:
         """The choice whose linear program is the cheapest."""
-        order = np.argsort(self.choices.bounds, kind="stable")[:_TRIALS].tolist()
+        # Bounds that are nearly equal say little; then what the unlimited answer spends on the types decides.
+        steps = np.floor(np.log(np.maximum(self.choices.bounds, 1e-300)) / _NEARLY_EQUAL)
+        order = np.lexsort((-self._spending(), steps))[:_TRIALS].tolist()
         trials: list[_Trial] = []
         for number, c in enumerate(order):
             if trials and self.deadline.passed():
@@ -101,6 +104,15 @@ class _Search:
             state = self._program(c, self.deadline.share(1.0 / (len(order) - number)))
             trials.append(_Trial(state.master.cost, c, state))
         return min(trials, key=lambda trial: trial.key)
+
+    def _spending(self) -> Any:
+        """(choices) USD per hour that the unlimited answer spends on the types of each choice."""
+        type_of = {way: t for t, ways in enumerate(self.choices.ways) for way in ways}
+        spent = np.zeros(len(self.choices.ways))
+        master = self.unlimited.master
+        for (way, _), count in zip(master.columns, master.counts, strict=False):
+            spent[type_of[way]] += count * self.choices.shapes.prices[way]
+        return spent[self.choices.sets].sum(axis=1)
 
     def by_fleets(self) -> _Trial:
         """The choice whose fleets are the cheapest. Ever fewer choices get ever better fleets."""
