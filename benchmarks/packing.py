@@ -28,6 +28,7 @@ from planner.units import CpuUnits, MiB, Seconds, Share, UsdPerHour
 
 FAMILIES = {"c": 2, "m": 4, "r": 8}
 SIZES = (1, 2, 4, 8, 16, 32, 48, 64, 96)
+NAMED = "3 zones, survive one, 3 types"
 REGISTERED = 0.97
 """Share of the advertised memory that an instance registers, about."""
 
@@ -233,24 +234,26 @@ def size_rows(name: str, count: int, tasks: int, seconds: float, seed: int) -> l
 def rule_rows(seed: int) -> list[str]:
     rows = []
     running = tuple(FleetLine(o.instance_type, "zone-1", 20, o.room) for o in catalogue(20, seed)[-2:])
-    everything: dict[str, Any] = {"zones": 3, "survive_zone_loss": True, "max_types": 3}
-    for count, tasks, seconds in ((20, 300, 60.0), (200, 10_000, 30.0)):
+    survive: dict[str, Any] = {"zones": 3, "survive_zone_loss": True}
+    everything: dict[str, Any] = {**survive, "max_types": 3}
+    for count, tasks, seconds in ((20, 300, 10.0), (200, 10_000, 60.0)):
+        few = count == 20
         rules: list[tuple[str, dict[str, Any], int]] = [
             ("3 zones", {"zones": 3}, seed),
-            ("3 zones, survive one", {"zones": 3, "survive_zone_loss": True}, seed),
+            ("3 zones, survive one", survive, seed),
             ("3 types", {"max_types": 3}, seed),
             ("half on Spot", {"spot": SpotRule(Share(0.5))}, seed),
             ("half on Spot, 4 pools, none above 30 %", {"spot": SpotRule(Share(0.5), 4, Share(0.3))}, seed),
+            ("half on Spot, 3 zones, survive one", {**survive, "spot": SpotRule(Share(0.5))}, seed),
             ("40 instances run, moving 0.02 USD/h", {"running": running, "moving_usd_per_hour": 0.02}, seed),
-            *(
-                (f"3 zones, survive one, 3 types, seed {s}", everything, s)
-                for s in range(seed, seed + (4 if count == 20 else 1))
-            ),
+            *((f"{NAMED}, seed {s}", everything, s) for s in range(seed, seed + (8 if few else 2))),
+            (f"{NAMED}, Fargate sizes", everything, seed),
+            ("2 zones, survive one, 3 types", {**everything, "zones": 2}, seed),
         ]
         for name, rule, chosen in rules:
             offers = with_spot(catalogue(400, chosen), chosen)
-            problem = PackingProblem(services(count, tasks, chosen, fargate_sizes=False), offers)
-            packing, spent = packed(replace(problem, **rule), seconds)
+            of_sizes = services(count, tasks, chosen, fargate_sizes="Fargate" in name)
+            packing, spent = packed(replace(PackingProblem(of_sizes, offers), **rule), seconds)
             rows.append(f"| {count} services, {name} | {100 * packing.gap:.3f} % | {spent:.1f} |")
             print(rows[-1], flush=True)
     return rows
