@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -22,6 +23,8 @@ IntArray = NDArray[np.int64]
 
 CACHE_LINE: Final = 64
 """Bytes; a block that straddles cache lines loses up to half of the speed."""
+BYTES_PER_TICK: Final = 8 + 4 + 7 * 2 + 2
+"""Of the arrays of `Shared`: one float64, one int32, seven int16 and two bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,11 @@ class Shared:
         lowest, highest = _unbounded(minutes)
         low = lowest if floor is None else np.asarray(floor, np.int64)
         high = highest if ceiling is None else np.minimum(ceiling, int(most()))
-        parts = self.ticks_per_minute
         return dataclasses.replace(
             self,
-            low=_per_tick(low, parts, np.int16),
-            high=_per_tick(high, parts, np.int16),
-            changed=_changes(parts, low, high, self.deploying[::parts]),
+            low=_per_tick(low, np.empty_like(self.low)),
+            high=_per_tick(high, np.empty_like(self.high)),
+            changed=_changes(np.empty_like(self.changed), low, high, self.deploying[:: self.ticks_per_minute]),
             initial_minimum=int(low[0]),
             initial_maximum=int(high[0]),
         )
@@ -91,16 +93,17 @@ class Shared:
         high_datapoints, low_datapoints = tracking.high_datapoints, tracking.low_datapoints
         rows = late + 1 + max(high_datapoints, low_datapoints) + EVALUATION_RANGE_EXTRA
         ticks = len(demand) * parts
-        load, source = np.empty(ticks), np.empty(ticks, np.int32)
-        new_points, high_points, low_points = np.empty((3, ticks), np.int16)
+        take = _one_block(ticks)
+        load, source = take(np.float64), take(np.int32)
+        new_points, high_points, low_points = take(np.int16), take(np.int16), take(np.int16)
         known = np.ascontiguousarray(demand)
         prepare(
             known, parts, late, rows, high_datapoints, low_datapoints, EVALUATION_RANGE_EXTRA,
             load, new_points, source, high_points, low_points,
         )  # fmt: skip
         served_vcpu = policy.task_vcpu * utilisation
-        needed = _needed(known, 1.0, served_vcpu, parts)
-        strained = _needed(known, 1.0 + strain, served_vcpu, parts) if strain else needed
+        needed = _needed(known, 1.0, served_vcpu, take(np.int16))
+        strained = _needed(known, 1.0 + strain, served_vcpu, take(np.int16)) if strain else needed
         shared = bool(policy.scheduled or policy.predictive)
         bounds = _bounds(policy, start, demand, history)
         return cls(
@@ -111,10 +114,10 @@ class Shared:
             low_points=low_points,
             needed=needed,
             strained=strained,
-            low=_per_tick(bounds.minimum, parts, np.int16),
-            high=_per_tick(bounds.maximum, parts, np.int16),
-            changed=_changes(parts, bounds.minimum, bounds.maximum, bounds.deploying),
-            deploying=_per_tick(bounds.deploying, parts, np.uint8),
+            low=_per_tick(bounds.minimum, take(np.int16)),
+            high=_per_tick(bounds.maximum, take(np.int16)),
+            changed=_changes(take(np.uint8), bounds.minimum, bounds.maximum, bounds.deploying),
+            deploying=_per_tick(bounds.deploying, take(np.uint8)),
             initial_minimum=int(bounds.minimum[0]),
             initial_maximum=int(bounds.maximum[0]),
             highest=min(int(bounds.maximum.max()), int(most())),
@@ -125,12 +128,28 @@ class Shared:
         )
 
 
-def _needed(demand: FloatArray, factor: float, vcpu: float, parts: int) -> NDArray[np.int16]:
+def _one_block(ticks: int) -> Callable[[Any], NDArray[Any]]:
+    """Arrays of `ticks` from one allocation, to be taken from the widest type down.
+
+    One large block stays with the process when it is freed; ten of them go back to the system every time, and
+    fetching their pages anew takes longer than filling them.
+    """
+    block, used = np.empty(ticks * BYTES_PER_TICK, np.uint8), 0
+
+    def take(dtype: Any) -> NDArray[Any]:
+        nonlocal used
+        first, used = used, used + ticks * np.dtype(dtype).itemsize
+        return block[first:used].view(dtype)
+
+    return take
+
+
+def _needed(demand: FloatArray, factor: float, vcpu: float, out: NDArray[np.int16]) -> NDArray[np.int16]:
     from planner.scaling.kernels import tasks_needed
 
-    needed = np.empty(len(demand), np.int16)
-    tasks_needed(demand, factor, vcpu, needed)
-    return needed if parts == 1 else np.repeat(needed, parts)
+    by_minute = out if len(out) == len(demand) else np.empty(len(demand), np.int16)
+    tasks_needed(demand, factor, vcpu, by_minute)
+    return by_minute if by_minute is out else _per_tick(by_minute, out)
 
 
 def _bounds(policy: Policy, start: datetime, demand: FloatArray, history: FloatArray | None) -> Bounds:
@@ -148,23 +167,24 @@ def _unbounded(minutes: int) -> tuple[IntArray, IntArray]:
     return np.broadcast_to(np.int64(0), minutes), np.broadcast_to(np.int64(most()), minutes)
 
 
-def _per_tick(values: NDArray[Any], parts: int, dtype: Any) -> NDArray[Any]:
-    """A value a tick from one a minute."""
+def _per_tick(values: NDArray[Any], out: NDArray[Any]) -> NDArray[Any]:
+    """Fill `out`, one value a tick, from one a minute."""
     if values.strides == (0,):
-        value = values[0]
-        return np.full(len(values) * parts, value, dtype) if value else np.zeros(len(values) * parts, dtype)
-    return np.repeat(values.astype(dtype), parts)
+        out.fill(values[0])
+    else:
+        out.reshape(len(values), -1)[:] = values[:, None]
+    return out
 
 
-def _changes(parts: int, *series: NDArray[Any]) -> NDArray[np.uint8]:
+def _changes(out: NDArray[np.uint8], *series: NDArray[Any]) -> NDArray[np.uint8]:
     """Ticks at which any of the series (one value a minute) changes, and the first."""
-    ticks = np.zeros(len(series[0]) * parts, np.uint8)
-    ticks[0] = 1
+    out.fill(0)
+    out[0] = 1
+    parts = len(out) // len(series[0])
     for values in series:
-        if values.strides == (0,):
-            continue
-        ticks[parts::parts] |= values[1:] != values[:-1]
-    return ticks
+        if values.strides != (0,):
+            out[parts::parts] |= values[1:] != values[:-1]
+    return out
 
 
 def aligned(length: int, dtype: Any) -> NDArray[Any]:
