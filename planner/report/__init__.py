@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from planner.report.nearness import near_picture
 from planner.report.page import candidate_rows, changes, cost_rows, render, render_comparison, summary
 from planner.report.save import save
 
-__all__ = ["candidate_rows", "changes", "cost_rows", "render", "render_comparison", "save", "summary"]
+__all__ = [
+    "candidate_rows",
+    "changes",
+    "cost_rows",
+    "near_picture",
+    "render",
+    "render_comparison",
+    "save",
+    "summary",
+]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
 from planner import figures
 from planner.documents import PlanDocument
 from planner.documents.packing import Certificate, NearFleet, PackingProof, StrategyCost
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 SHOWN_TYPES: Final = 8
 """Types that come nearest to paying; the rest is in plan.json."""
@@ -25,7 +28,7 @@ def section(plan: PlanDocument) -> dict[str, Any] | None:
     return {
         "lead": _lead(proof),
         "picture": figures.fragment(
-            figures.near_bars(fleet_rows(plan), proof.lower_bound_usd_per_hour, _bound_of(plan)),
+            near_picture(plan),
             "figure-near",
             "USD an hour at the busiest minute of the plan's fleet and of others for the same tasks, beside the"
             " lower bound; the table below has the same figures",
@@ -39,6 +42,11 @@ def section(plan: PlanDocument) -> dict[str, Any] | None:
         "orders": _orders(found),
         "ended": _ended(found),
     }
+
+
+def near_picture(plan: PlanDocument) -> go.Figure:
+    """The plan's fleet and others for the same tasks beside the lower bound."""
+    return figures.near_bars(fleet_rows(plan), plan.packing.lower_bound_usd_per_hour, _bound_of(plan))
 
 
 def fleet_rows(plan: PlanDocument) -> pd.DataFrame:

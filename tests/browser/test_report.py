@@ -13,14 +13,15 @@ from planner.prices import load
 from planner.purchases import purchases
 from planner.report import render
 from tests.browser.opening import Opened, figure_sizes, launched, opened
+from tests.planner.report.test_nearness import proof
 from tests.plans import plan_values, tables
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def whole_plan() -> PlanDocument:
-    """The plan with its split by service, so that every figure of the report has something to show."""
-    values = plan_values()
+    """The plan with its split by service and its certificate, so that every figure has something to show."""
+    values = {**plan_values(), "packing": proof()}
     line = values["cost"]["plan"][0]
     values["cost"]["by_service"] = [
         {**line, "service": "web", "usd_per_hour": 0.3}, {**line, "service": "(idle)", "usd_per_hour": 0.1},
@@ -48,8 +49,8 @@ def test_every_figure_is_drawn_with_a_size_a_person_can_see(report: Opened) -> N
     boxes = figure_sizes(report.page)
 
     assert (
-        len(boxes) == report.page.locator("[role=img]").count() >= 12
-    )  # nine of the plan, three of the comparison
+        len(boxes) == report.page.locator("[role=img]").count() >= 13
+    )  # ten of the plan, three of the comparison
     assert all(width > 300 and height > 150 for width, height in boxes)
 
 
