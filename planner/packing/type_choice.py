@@ -50,7 +50,11 @@ class TypeChoices:
 
     def only(self, choice: int) -> Shapes:
         """The shapes with the types of one choice."""
-        return self.shapes.only([way for t in np.unique(self.sets[choice]) for way in self.ways[t]])
+        return self.of_types(np.unique(self.sets[choice]))
+
+    def of_types(self, types: Any) -> Shapes:
+        """The shapes with some of the types, by number."""
+        return self.shapes.only([way for t in types for way in self.ways[t]])
 
     def learn(self, duals: Any, worth: Any) -> None:
         """Take dual prices (n) USD, with the most an instance of each type can hold (t) USD, into account."""

@@ -21,6 +21,9 @@ from planner.packing.type_choice import TypeChoices, close_choices, list_choices
 _QUICK: Final = 60
 """Choices with quick fleets, those with the least estimate."""
 _QUICK_ROUNDS: Final = 400
+_SEARCHED: Final = 3
+"""Types up to which whole choices are compared; more are added to the best choice of so many."""
+_MOST_ADDED: Final = 2
 _TRIALS: Final = 6
 """Of these, choices with fleets by the duals of their own linear program."""
 _ALIKE: Final = 2
@@ -75,13 +78,28 @@ def choose_types(
     choices.learn(unlimited.duals / per_usd, unlimited.worth_at_most / per_usd)
     choices.outside = max(choices.outside, float(unlimited.bound))
     close_choices(choices, unlimited, math.inf, deadline.share(0.3))
+    few = _few_of(choices, most)
     many = sum(unlimited.first_fleet.values()) > _MANY_INSTANCES * len(spreads[0])
-    search = _Search(choices, spreads, unlimited, deadline, seed)
-    best = search.by_program() if many else search.by_fleets()
+    if many:
+        best = _Search(choices, spreads, unlimited, deadline, seed).by_program()
+    else:
+        search = _Search(few, spreads, unlimited, deadline, seed)
+        best = search.by_fleets()
+        best = search.widened(best, min(_MOST_ADDED, most - few.sets.shape[1]))
     if best.fleets is not None:
         choices.raise_to_whole(best.cost)
     bound = rule_bound(choices, unlimited)
-    return Chosen(choices.only(best.choice), best.state, bound, best.spread, best.fleets)
+    return Chosen(best.state.pricing.shapes, best.state, bound, best.spread, best.fleets)
+
+
+def _few_of(choices: TypeChoices, most: int) -> TypeChoices:
+    """Choices of a few types, from which more are added one at a time; `choices` itself where that is enough."""
+    if most <= _SEARCHED:
+        return choices
+    few = list_choices(choices.shapes, choices.demand, _SEARCHED)
+    for duals, worth in choices.cuts[len(few.cuts) :]:
+        few.learn(duals, worth)
+    return few if few.sets.shape[0] else choices
 
 
 @dataclass
@@ -128,12 +146,41 @@ class _Search:
             trials.append(_Trial(cost if fleets else math.inf, c, state, spread, fleets))
         return min(trials, key=lambda trial: trial.key)
 
+    def widened(self, trial: _Trial, more: int) -> _Trial:
+        """The trial with up to `more` further types, each the one with which its fleets become the cheapest."""
+        if trial.fleets is None:
+            return trial
+        types = set(np.unique(self.choices.sets[trial.choice]).tolist())
+        shapes, fleets, cost = trial.state.pricing.shapes, trial.fleets, trial.cost
+        for _ in range(more):
+            options = []
+            for t in sorted(set(range(len(self.choices.ways))) - types):
+                if self.deadline.passed():
+                    break
+                some = self.choices.of_types(sorted({*types, t}))
+                better = [self._repacked(fleet, shapes, some) for fleet in fleets]
+                options.append((sum(fleet_cost(fleet, some) for fleet in better), t, some, better))
+            best = min(options, key=lambda option: option[:2], default=None)
+            if best is None or best[0] >= cost * (1.0 - 1e-9):
+                break
+            cost, t, shapes, fleets = best
+            types.add(t)
+        if shapes is trial.state.pricing.shapes:
+            return trial
+        return _Trial(cost, trial.choice, self._solved(shapes, self.deadline), trial.spread, fleets)
+
+    def _repacked(self, fleet: Fleet, shapes: Shapes, wider: Shapes) -> Fleet:
+        """A fleet of `shapes` improved with the types of `wider`, which has those of `shapes` too."""
+        known = {(wider.offers.index(shapes.offers[t]), pattern): count for (t, pattern), count in fleet.items()}
+        return _improved(known, wider, self.unlimited.worth(), self.seed)
+
     def _program(self, c: int, deadline: Deadline) -> Generated:
-        state = generate(
-            self.choices.only(c), self.choices.demand, deadline, max_rounds=60, enough=5e-4, thorough=False
-        )
+        state = self._solved(self.choices.only(c), deadline)
         self.choices.close(c, float(state.bound) * (1.0 - 1e-9))
         return state
+
+    def _solved(self, shapes: Shapes, deadline: Deadline) -> Generated:
+        return generate(shapes, self.choices.demand, deadline, max_rounds=60, enough=5e-4, thorough=False)
 
     def _fleets(self, state: Generated, zones: list[Any], deadline: Deadline) -> list[Fleet] | None:
         """A fleet for each of `zones`; None where max_count leaves tasks out."""
@@ -190,6 +237,9 @@ def _quick_cost(some: Shapes, demand: Any, worth: Any, seed: int) -> float:
     fleet, left = greedy_fleet(some, demand, worth)
     if left.any():
         return math.inf
+    return fleet_cost(_improved(fleet, some, worth, seed), some)
+
+
+def _improved(fleet: Fleet, some: Shapes, worth: Any, seed: int) -> Fleet:
     types, never = np.arange(len(some.offers)), Deadline(None, 0.0)
-    fleet = improve(fleet, some, worth, types, never, seed=seed, good_enough=0.0, most_rounds=_QUICK_ROUNDS)
-    return fleet_cost(fleet, some)
+    return improve(fleet, some, worth, types, never, seed=seed, good_enough=0.0, most_rounds=_QUICK_ROUNDS)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from planner.model import SPOT
 from planner.packing import PackingProblem, ProblemError, SpotRule, pack
 from planner.packing.check import violations
+from planner.packing.problem import PackedInstances
 from planner.units import Share, UsdPerHour
 from tests.planner.packing.build import offer, task
 
@@ -114,3 +115,22 @@ def test_every_spot_fleet_keeps_every_rule_and_costs_no_more_than_without_spot( 
 
     assert violations(problem, packing) == []
     assert packing.lower_bound_usd_per_hour <= pack(replace(problem, spot=None)).usd_per_hour + 1e-9
+
+
+def test_the_bound_knows_that_places_kept_for_a_lost_zone_are_never_on_spot() -> None:
+    # 8 tasks in 2 zones, 4 to an instance: each zone runs 4 on Spot (0.3) and keeps 4 places on demand (1.0)
+    problem = PackingProblem(
+        (task("web", 8, 250, 250),), OFFERS, zones=2, survive_zone_loss=True, spot=SpotRule(Share(1.0))
+    )
+    packing = pack(problem)
+
+    assert packing.usd_per_hour == pytest.approx(2 * 0.3 + 2 * 1.0)
+    assert packing.lower_bound_usd_per_hour == pytest.approx(2 * 0.3 + 2 * 1.0)
+
+
+def test_the_check_finds_places_kept_on_spot() -> None:
+    problem = PackingProblem((task("web", 1, 250, 250),), OFFERS, spot=SpotRule(Share(1.0)))
+    line = PackedInstances("a", "zone-1", 1, {"web": 1}, {"web": 1}, SPOT)
+    packing = replace(pack(problem), instances=(line,))
+
+    assert "places are kept free on Spot, on a" in violations(problem, packing)

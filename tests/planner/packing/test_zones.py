@@ -1,0 +1,44 @@
+"""How tasks and kept places are spread over zones."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from planner.packing.zones import other_demands, places_of, zone_demand
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    counts=st.lists(st.integers(0, 12), min_size=1, max_size=5),
+    zones=st.integers(2, 4),
+    survive=st.booleans(),
+    share=st.sampled_from([0.0, 0.5, 1.0]),
+)
+def test_every_spread_keeps_the_rules_with_the_fewest_places(
+    counts: list[int], zones: int, survive: bool, share: float
+) -> None:
+    on_spot = [int(share * n) for n in counts]
+    worth = np.arange(1.0, len(counts) + 1.0)
+    first = zone_demand(counts, on_spot, zones, survive)
+
+    for demand in [first, *other_demands(counts, on_spot, zones, survive, worth)]:
+        for s, count in enumerate(counts):
+            units = [s, s + len(counts)]
+            running = demand.running[:, units].sum(axis=1)
+            places = demand.places[:, units].sum(axis=1)
+            assert running.sum() == count
+            assert running.max() - running.min() <= 1
+            assert (demand.places >= demand.running).all()
+            assert demand.places[:, units[1]].sum() == on_spot[s]  # nothing is kept on Spot
+            if survive:
+                assert places.sum() - places.max() >= count
+            assert places.sum() == (-(-count * zones // (zones - 1)) if survive else count)
+
+
+def test_places_of_a_service_that_is_not_placed_whole_are_those_of_its_running_tasks() -> None:
+    demand = zone_demand([4, 3], [0, 0], 2, survive_zone_loss=True)
+
+    # 4 of 4 run and need 8 places in 2 zones; 2 of 3 run
+    assert places_of([4, 2, 0, 0], demand).tolist() == [8, 2, 0, 0]
