@@ -149,6 +149,7 @@ def _candidates(decision: Decision) -> tuple[Candidate, ...]:
             if option.lower_bound_usd_per_hour is None
             else round(option.lower_bound_usd_per_hour, DECIMALS),
             rejected=reason,
+            breaks_a_rule=True if option.impossible else None,
         )
         for option, reason in both
     )

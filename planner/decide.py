@@ -72,8 +72,9 @@ def decide(options: Sequence[Option], limits: Limits) -> Decision | Undecided:
 
 
 def frontier(options: Sequence[Option]) -> tuple[Option, ...]:
-    """The options that no other one beats in cost and attainment at once, cheapest first."""
-    comparable = [o for o in options if o.usd_per_hour is not None and o.attainment is not None]
+    """The options that no other possible one beats in cost and attainment at once, cheapest first."""
+    known = [o for o in options if o.usd_per_hour is not None and o.attainment is not None]
+    comparable = [o for o in known if o.impossible is None]
     best = -1.0
     kept: list[Option] = []
     for option in sorted(comparable, key=_preference):

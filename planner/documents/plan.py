@@ -276,7 +276,7 @@ class Cost(Strict):
     by_service: tuple[CostLinePlan, ...] = ()
 
 
-class Candidate(Strict):
+class Candidate(Grown):
     """One configuration that was considered; `rejected` says why it was not taken, None for the chosen one."""
 
     name: Name
@@ -285,6 +285,9 @@ class Candidate(Strict):
     attainment: ShareOf | None = None
     lower_bound_usd_per_hour: Money | None = None
     rejected: str | None = None
+    breaks_a_rule: bool | None = Field(default=None, description="True where no cost could make up for it")
+
+    _later: ClassVar[tuple[str, ...]] = ("breaks_a_rule",)
 
 
 class Excluded(Strict):

@@ -214,6 +214,7 @@ def candidate_rows(plan: PlanDocument) -> pd.DataFrame:
     options = [
         Option(c.name, c.description, None if c.usd_per_hour is None else UsdPerHour(c.usd_per_hour), c.attainment)
         for c in known
+        if not c.breaks_a_rule
     ]
     on_frontier = {option.name for option in frontier(options)}
     rows = [

@@ -99,3 +99,10 @@ def test_nothing_on_the_frontier_is_beaten_by_another_option(options: list[Optio
         for other in options:
             if other.usd_per_hour is not None and other.attainment is not None:
                 assert not (other.usd_per_hour < kept.usd_per_hour and other.attainment > kept.attainment)
+
+
+def test_an_impossible_option_is_not_on_the_frontier() -> None:
+    able = Option("able", "", UsdPerHour(2.0), 0.999)
+    broken = Option("broken", "", UsdPerHour(1.0), 0.999, impossible="one zone")
+
+    assert frontier([able, broken]) == (able,)

@@ -10,14 +10,15 @@ import pytest
 from planner.alternatives import Comparison
 from planner.comparison import compare_plan
 from planner.cost import Bill, Reconciled, Reconciliation
+from planner.documents import PlanDocument
 from planner.documents.plan import BackTest
 from planner.model import Rejection
 from planner.prices import load
 from planner.purchases import purchases
 from planner.report import render, render_comparison
-from planner.report.page import changes, cost_week_rows, summary
+from planner.report.page import candidate_rows, changes, cost_week_rows, summary
 from planner.units import Usd
-from tests.plans import plan, tables
+from tests.plans import plan, plan_values, tables
 
 HOSTILE = "</script><img src=x onerror=alert(1)>${jndi}\"'<b>"
 
@@ -169,3 +170,15 @@ def test_commands_in_a_warning_are_code_and_names_in_it_stay_text() -> None:
 
     assert "run <code>planner &lt;x&gt;</code> for &lt;b&gt;" in body
     assert "a lone ` of &lt;i&gt;" in body
+
+
+def test_a_candidate_that_breaks_a_rule_is_not_on_the_frontier() -> None:
+    values = plan_values()
+    cheap = {"name": "cheap", "description": "", "usd_per_hour": 0.1, "attainment": 0.9999, "rejected": "one zone"}
+    states = []
+    for broken in (None, True):
+        values["candidates"] = [*plan_values()["candidates"], {**cheap, "breaks_a_rule": broken}]
+        rows = candidate_rows(PlanDocument.model_validate(values)).set_index("name")
+        states.append(rows.loc["cheap", "state"])
+
+    assert states == ["frontier", "other"]
