@@ -4,8 +4,9 @@ Each service brings the tasks that its own scaling policy asks for, minute by mi
 instances as ECS places them, under one setting of managed scaling after another; a minute in which tasks wait
 for an instance has fewer of them running. The setting with fewest instance-hours is taken that leaves every
 service room for a worse week than the known ones had. What the same rule would have taken on the first weeks
-is then judged on the week that followed, which it had not seen. That tasks wait does not make a service ask
-for more of them here: the replay of one service alone (`scaling.choose_capacity`) has that.
+is then judged on the week that followed, which it had not seen (the services' own policies may have). That
+tasks wait does not make a service ask for more of them here: the replay of one service alone
+(`scaling.choose_capacity`) has that.
 """
 
 from __future__ import annotations
