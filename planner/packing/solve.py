@@ -28,7 +28,7 @@ from planner.packing.type_search import choose_types
 from planner.packing.variants import UNLIMITED, exact
 from planner.packing.zone_program import solve_zones
 from planner.packing.zone_search import ZoneSearch
-from planner.packing.zones import ZoneDemand, other_demands, places_of, zone_demand
+from planner.packing.zones import ZoneDemand, least_demands, other_demands, places_of, zone_demand
 from planner.units import CpuUnits, MiB, Seconds, UsdPerHour
 
 DEFAULT_TIME_LIMIT: Final = Seconds(60)
@@ -93,6 +93,8 @@ class _Task:
         counts, on_spot = unit_counts(self.problem, self.left_out)
         self.fewest = zone_demand(counts, on_spot, self.problem.zones, self.problem.survive_zone_loss)
         """The fewest places that the rules allow."""
+        rules = self.problem.zones, self.problem.survive_zone_loss
+        self.parts = least_demands(counts, on_spot, *rules)
         self.demand = self.fewest
         """The places that are packed."""
         self.total = self.shapes.demand(self.fewest.places.sum(axis=0))
@@ -111,14 +113,15 @@ class _Task:
         if most is not None and len({v.base for v in self.shapes.offers}) > most:
             spreads = self._spreads(state)
             zones = [[self.shapes.demand(places) for places in spread.places] for spread in spreads]
-            chosen = choose_types(self.shapes, self.total, zones, state, most, self.deadline.share(0.5), self.seed)
+            parts = [(float(factor), self.shapes.demand(places)) for factor, places in self.parts]
+            chosen = choose_types(self.shapes, parts, zones, state, most, self.deadline.share(0.5), self.seed)
             if chosen is None:
                 return nothing_placed(self._no_choice())
             self.demand = spreads[chosen.spread]
             state, first = chosen.generated, chosen.fleets
             proved = max(proved, chosen.bound)
         elif pools is None:
-            proved = state.bound
+            proved = self._bound_by_parts(state)
         if self.gap_goal == 0.0 and not self.deadline.passed():
             whole = uncapped(self.shapes)
             small = solve_small(whole, self.total, whole.limits, self.deadline.left() / 4)
@@ -140,6 +143,16 @@ class _Task:
         cost = sum(fleet_cost(fleet, shapes) for fleet in fleets)
         other = sum(fleet_cost(fleet, self.shapes) for fleet in others)
         return held >= int(self.total.sum()) and cost <= other * (1.0 + 1e-12)
+
+    def _bound_by_parts(self, state: Generated) -> Fraction:
+        """The best bound by whole instances in some of the zones."""
+        worth = state.worth_at_most.tolist()
+        best = state.bound
+        for factor, places in self.parts:
+            demand = self.shapes.demand(places)
+            bound = dual_bound(state.duals, worth, demand, self.shapes, state.pricing.scale)
+            best = max(best, factor * rounded_up(bound, self.shapes))
+        return best
 
     def _spreads(self, state: Generated) -> list[ZoneDemand]:
         """Ways to spread the tasks over the zones."""

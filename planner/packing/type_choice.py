@@ -84,9 +84,12 @@ class TypeChoices:
         least_whole_costs(self.sets, self.shapes.prices[order], worth, needed, limit, nodes, costs)
         return costs * (1.0 - 2.0 * _SAFETY)
 
-    def raise_to_whole(self, limit: float) -> None:
-        """Let the bounds know that instances are whole, as far as that is below `limit`."""
-        self.bounds = np.maximum(self.bounds, self.whole_costs(self.demand, limit, 20 * _NODES))
+    def raise_to_whole(self, parts: list[tuple[float, Any]], limit: float) -> None:
+        """Let the bounds know that instances are whole, as far as that is below `limit`: a fleet costs at least
+        factor x what whole instances for the demand of each of `parts` cost."""
+        for factor, demand in parts:
+            whole = self.whole_costs(demand, limit / factor, 20 * _NODES)
+            self.bounds = np.maximum(self.bounds, factor * whole * (1.0 - _SAFETY))
 
     @property
     def least(self) -> float:

@@ -60,7 +60,7 @@ class _Trial:
 
 def choose_types(
     shapes: Shapes,
-    demand: Any,
+    parts: list[tuple[float, Any]],
     spreads: list[list[Any]],
     unlimited: Generated,
     most: int,
@@ -69,9 +69,10 @@ def choose_types(
 ) -> Chosen | None:
     """The choice with the cheapest fleets found; None where no choice takes all tasks.
 
-    `demand` is places a shape in all; `spreads` are ways to spread it, each the places a shape in each zone.
+    `parts` are demands (places a shape) that bound the fleet by factor x cost, the first of them all places with
+    factor 1; `spreads` are ways to spread those, each the places a shape in each zone.
     """
-    choices = list_choices(shapes, demand, most)
+    choices = list_choices(shapes, parts[0][1], most)
     if choices.sets.shape[0] == 0:
         return None
     per_usd = float(unlimited.pricing.scale.per_usd)
@@ -87,7 +88,7 @@ def choose_types(
         best = search.by_fleets()
         best = search.widened(best, min(_MOST_ADDED, most - few.sets.shape[1]))
     if best.fleets is not None:
-        choices.raise_to_whole(best.cost)
+        choices.raise_to_whole(parts, best.cost)
     bound = rule_bound(choices, unlimited)
     return Chosen(best.state.pricing.shapes, best.state, bound, best.spread, best.fleets)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,25 @@ def zone_demand(
         running[order, services + s] = places[order, services + s] = _even(on_spot[s], zones)
         start = (start + (count + kept) % zones) % zones
     return ZoneDemand(running, places)
+
+
+def least_demands(counts: list[int], on_spot: list[int], zones: int, survive_zone_loss: bool) -> list[Any]:
+    """(factor, (units) places) pairs: factor x what a fleet for the places costs is a bound for all zones
+    together. Instances are whole in each of these fleets, which matters where there are few.
+
+    Every zone runs at least its even share, rounded down. Whichever zone is lost, the others hold all tasks:
+    summed over the zones, zones - 1 times the cost of all is at least zones times that of such a fleet.
+    """
+    found = [(Fraction(1), zone_demand(counts, on_spot, zones, survive_zone_loss).places.sum(axis=0))]
+    if zones > 1:
+        # Of a share, any part may be what runs on Spot.
+        share = np.array([n // zones for n in counts], np.int64)
+        firm = np.array([max(0, n // zones - f) for n, f in zip(counts, on_spot, strict=True)], np.int64)
+        found.append((Fraction(zones), np.concatenate([firm, share - firm])))
+    if survive_zone_loss:
+        all_tasks = [n - f for n, f in zip(counts, on_spot, strict=True)] + on_spot
+        found.append((Fraction(zones, zones - 1), np.array(all_tasks, np.int64)))
+    return found
 
 
 def other_demands(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planner.packing import PackingProblem, pack
 from planner.packing.zones import other_demands, places_of, zone_demand
+from tests.planner.packing.build import offer, task
 
 
 @settings(max_examples=60, deadline=None)
@@ -42,3 +47,20 @@ def test_places_of_a_service_that_is_not_placed_whole_are_those_of_its_running_t
 
     # 4 of 4 run and need 8 places in 2 zones; 2 of 3 run
     assert places_of([4, 2, 0, 0], demand).tolist() == [8, 2, 0, 0]
+
+
+@pytest.mark.parametrize("max_types", [None, 1])
+def test_the_bound_counts_whole_instances_in_what_is_left_of_a_lost_zone(max_types: int | None) -> None:
+    # 100 tasks, 3 to an instance: either of 2 zones holds all in 34 instances. 200 places would take only 67.
+    tasks, offers = (task("web", 100, 10, 10),), (offer("a", 30, 30, 1.0), offer("b", 29, 30, 0.99))
+    problem = PackingProblem(tasks, offers[:1], zones=2, survive_zone_loss=True)
+    packing = pack(problem if max_types is None else replace(problem, catalogue=offers, max_types=1))
+
+    assert (packing.status, packing.usd_per_hour) == ("optimal", 68.0)
+
+
+def test_the_bound_counts_whole_instances_in_every_zone() -> None:
+    # 60 tasks in 3 zones, 18 to an instance: 20 in each zone take 2 instances. Together they would take 4.
+    packing = pack(PackingProblem((task("web", 60, 10, 10),), (offer("a", 180, 180, 1.0),), zones=3))
+
+    assert (packing.status, packing.usd_per_hour) == ("optimal", 6.0)
