@@ -108,14 +108,15 @@ def repack(  # type: ignore[no-untyped-def]
     bins, kind, shape, number, size, needs, most, ports, fits, rooms, prices, value, exact, stock, pool, rounds,
     most_taken, node_limit, weights, rng,
 ):  # fmt: skip
-    """`rounds` trials; changes the fleet in place, returns (instances, USD saved)."""
+    """`rounds` trials, fewer where the rows for more instances run out; changes the fleet in place, returns
+    (instances, USD saved)."""
     saved = 0.0
     width = shape.shape[1]
     chosen = np.zeros(most_taken, np.int64)
     slot = np.full(needs.shape[0], -1, np.int64)
     out_kind = np.zeros(most_taken + 2, np.int64)
     for _ in range(rounds):
-        if bins < 2:
+        if bins < 2 or bins + out_kind.shape[0] > kind.shape[0]:
             break
         wanted = min(bins, 2 + next_random(rng, most_taken - 1))
         taken = _pick(chosen, wanted, bins, kind, shape, number, size, value, prices, rng)
