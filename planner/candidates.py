@@ -83,9 +83,10 @@ class Search:
     def target_capacities(self) -> tuple[int, ...]:
         if not self.settings.survive_zone_loss or len(self.zones) < 2:
             return TARGET_CAPACITIES
-        # With n zones, what is left after a loss is (n - 1) / n of the fleet; it must hold everything.
+        # With n zones, what is left after a loss is (n - 1) / n of the fleet; it must hold everything, and where
+        # that leaves room in pieces too small for a task, somewhat less does.
         most = 100 * (len(self.zones) - 1) // len(self.zones)
-        return tuple(sorted({min(most, t) for t in TARGET_CAPACITIES}, reverse=True))
+        return tuple(most * t // 100 for t in TARGET_CAPACITIES)
 
     def rules(self, target_capacity_percent: int) -> FleetRules:
         return FleetRules(

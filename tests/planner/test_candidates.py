@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from planner.candidates import Search, impossible, lost_zone, rank, search_fleets
+from planner import candidates
+from planner.candidates import Group, Search, impossible, lost_zone, rank, search_fleets
 from planner.documents.plan import ScalingPlan, TaskSize
 from planner.model import Architecture, InstanceType, Resources
 from planner.settings import Settings
@@ -135,3 +136,16 @@ def test_a_service_that_no_type_can_take_is_named() -> None:
 
 def test_no_service_on_instances_gives_no_candidate() -> None:
     assert search_fleets([], search(offer("x.large", 4096, 8000, 0.2))) == []
+
+
+def test_where_a_lost_zone_leaves_room_in_pieces_more_is_kept_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_pieces(_workloads: object, group: Group) -> str | None:
+        return "in pieces" if group.rules.target_capacity_percent > 60 else None
+
+    monkeypatch.setattr(candidates, "lost_zone", in_pieces)
+    asked = search(offer("x.large", 4096, 8000, 0.2), survive_zone_loss=True)
+    found = search_fleets([workload("web", flat(24))], asked)
+
+    assert asked.target_capacities == (66, 62, 59, 52, 46)  # two thirds, and 95, 90, 80 and 70 % of that
+    assert [c.option.impossible for c in found] == ["in pieces", "in pieces", None]
+    assert "target capacity 59 %" in found[-1].option.name
