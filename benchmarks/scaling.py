@@ -436,8 +436,8 @@ changed and replayed once, for this page.
 ## Speed
 
 CPU time of one core, least of the repeats; the last rows once, with a progress bar. The threads wait for
-each other only for the interpreter's lock, a fortieth of the time, so the clock can show half of the CPU time where two
-cores are free. The first compilation is what a machine does once, before the cache has it.
+each other only for the interpreter's lock, a fortieth of the time, so the clock can show half of the CPU time
+where two cores are free. The first compilation is what a machine does once, before the cache has it.
 
 {{speed}}
 """
