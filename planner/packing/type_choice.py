@@ -18,7 +18,7 @@ import numpy as np
 from planner.packing.clock import Deadline
 from planner.packing.generate import Generated, generate
 from planner.packing.shapes import Shapes
-from planner.packing.whole_counts import MOST_TYPES, least_whole_costs
+from planner.packing.whole_counts import MOST_TYPES, MOST_WAYS, least_whole_costs
 
 _MOST_CHOICES: Final = 60_000
 _CLOSED: Final = 60
@@ -26,6 +26,9 @@ _CLOSED: Final = 60
 _MOST_CUTS: Final = 40
 _SPOT_DIRECTIONS: Final = 24
 _NODES: Final = 3_000
+_MOST_WITH_WAYS: Final = 2_000
+_NODES_WITH_WAYS: Final = 400
+"""Where types can be had in several ways: choices and nodes, which take longer then."""
 _SAFETY: Final = 1e-9
 """Taken off each bound relative to its size: far more than the rounding of a few float products."""
 
@@ -71,18 +74,34 @@ class TypeChoices:
             return np.ceil(self.bounds / self.steps * (1.0 - _SAFETY)) * self.steps * (1.0 - _SAFETY)
 
     def whole_costs(self, demand: Any, limit: float, nodes: int = _NODES) -> Any:
-        """(choices) what whole instances that hold `demand` cost at least, as far as that is below `limit`; 0 for
-        types that can be had in several ways."""
+        """(choices) what whole instances that hold `demand` cost at least, as far as that is below `limit`; 0
+        where that is not worked out."""
         costs = np.zeros(len(self.bounds))
-        if any(len(ways) > 1 for ways in self.ways) or self.sets.shape[1] > MOST_TYPES:
+        size, most = self.sets.shape[1], max(len(ways) for ways in self.ways)
+        if size > MOST_TYPES or size * most > MOST_WAYS:
             return costs
+        rows = np.arange(len(costs))
+        if most > 1:
+            rows, nodes = np.argsort(self.bounds, kind="stable")[:_MOST_WITH_WAYS], _NODES_WITH_WAYS
+        columns = np.array([[*ways, *[ways[0]] * (most - len(ways))] for ways in self.ways])
+        worth, needed = self._covers(demand)
+        found = np.zeros(len(rows))
+        chosen = np.ascontiguousarray(columns[self.sets[rows]].reshape(len(rows), -1))
+        least_whole_costs(chosen, self.shapes.prices, worth, needed, limit, nodes, found)
+        costs[rows] = found * (1.0 - 2.0 * _SAFETY)
+        return costs
+
+    def _covers(self, demand: Any) -> tuple[Any, Any]:
+        """(cuts, t) worth and (cuts) worth needed, by some of the dual prices seen; with Spot, also by what they
+        say of the tasks that must not run there."""
         every = range(len(self.cuts))
         chosen = [self.cuts[k] for k in sorted({*every[::4], *every[-_MOST_CUTS:]})]
-        order = np.array([ways[0] for ways in self.ways])
-        worth = np.array([most[order] for _, most in chosen], np.float64)
-        needed = np.array([float(duals @ demand) for duals, _ in chosen])
-        least_whole_costs(self.sets, self.shapes.prices[order], worth, needed, limit, nodes, costs)
-        return costs * (1.0 - 2.0 * _SAFETY)
+        is_spot = np.array([v.is_spot for v in self.shapes.offers], np.bool_)
+        if is_spot.any():
+            firm = ~_may_be_on_spot(self.shapes)
+            chosen += [(duals * firm, np.where(is_spot, 0.0, most)) for duals, most in chosen[-_MOST_CUTS:]]
+        worth = np.array([most for _, most in chosen], np.float64)
+        return worth, np.array([float(duals @ demand) for duals, _ in chosen])
 
     def raise_to_whole(self, parts: list[tuple[float, Any]], limit: float) -> None:
         """Let the bounds know that instances are whole, as far as that is below `limit`: a fleet costs at least

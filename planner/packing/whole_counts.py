@@ -10,7 +10,8 @@ import numba
 import numpy as np
 
 MOST_TYPES = 4
-"""Above this the search is not worth its time."""
+MOST_WAYS = 6
+"""Types, and ways to have them in all, above which the search is not worth its time."""
 
 
 @numba.njit(cache=True)
