@@ -128,6 +128,8 @@ def balanced_filling(p, w, u, source, ports, room, weights, count):  # type: ign
     rest = room.copy()
     taken = np.zeros(ports.shape[1], np.int64)
     scale = weights.sum()
+    if scale <= 0.0:  # everything fits, so that no resource has a price; any price is valid in the search
+        scale = 1.0
     worth = np.int64(0)
     open_shape = np.ones(m, np.bool_)
     while True:
@@ -204,6 +206,8 @@ def best_pattern(worth, needs, upper, ports, fits, room, price, weights, node_li
     efficiency = np.zeros(m)
     sizes = np.zeros(m)
     scale = weights.sum()
+    if scale <= 0.0:  # everything fits, so that no resource has a price; any price is valid in the search
+        scale = 1.0
     for k in range(m):
         size = 0.0
         for r in range(resources):

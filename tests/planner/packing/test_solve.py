@@ -74,3 +74,13 @@ def test_millions_of_tasks_are_counted_and_not_listed() -> None:
 
 def test_a_list_without_tasks_needs_no_instance() -> None:
     assert pack(PackingProblem((), (offer("a", 1024, 1024, 0.1),))).status == "nothing_placed"
+
+
+def test_tasks_that_all_fit_on_one_instance_are_not_proved_to_need_the_dearer_one() -> None:
+    # 45 different tasks of 45 x 10 + 0 + ... + 44 = 1,440 CPU units in all: any one instance takes everything,
+    # so that no resource has a price; the cheapest that does costs 0.11.
+    tasks = tuple(task(f"s{k}", 1, 10 + k, 20 + k) for k in range(45))
+    offers = (offer("wide", 8192, 8192, 0.11), offer("dear", 16384, 16384, 0.23), offer("tiny", 128, 128, 0.09))
+    packing = pack(PackingProblem(tasks, offers))
+
+    assert (packing.status, packing.usd_per_hour, packing.lower_bound_usd_per_hour) == ("optimal", 0.11, 0.11)
