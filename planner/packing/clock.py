@@ -28,7 +28,7 @@ class Deadline:
 
     def passed(self) -> bool:
         if self.left() <= 0.0:
-            self._strike()
+            self.strike()
             return True
         return False
 
@@ -36,7 +36,8 @@ class Deadline:
         """A deadline for the next step: `part` of the time that is left."""
         return Deadline(self._clock, max(0.0, self.left()) * part if self._clock else math.inf, self)
 
-    def _strike(self) -> None:
+    def strike(self) -> None:
+        """Say that a search was told to stop."""
         self.struck = True
         if self._whole is not None:
-            self._whole._strike()
+            self._whole.strike()

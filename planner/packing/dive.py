@@ -62,7 +62,7 @@ def _solve_with_new_patterns(
     """Solve the master for what is left, adding patterns made for it until none pays or `rounds` are over."""
     shapes = pricing.shapes
     for _ in range(rounds):
-        if deadline.passed() or not master.solve(deadline.left()):
+        if deadline.passed() or not master.solve(deadline):
             return False
         worth = pricing.scale.whole(master.duals)
         found = pricing.price(worth, rest.left, 2_000, 1e-4)
@@ -76,7 +76,7 @@ def _solve_with_new_patterns(
             return True
         for pattern in pricing.sequence(int(best[0]), worth, rest.left, 20, 300):
             master.add(as_column(int(best[0]), pattern))
-    return master.solve(deadline.left())
+    return master.solve(deadline)
 
 
 def _buy_whole(master: Master, rest: Residual, counts: Any) -> int:

@@ -20,7 +20,7 @@ _MOST_ROWS = 400
 """With more shapes than this, the problem is solved in parts: the master's time grows with the square of its rows
 and more, and each of the parts, being a fair sample of all sizes, packs nearly as well as the whole."""
 _ROWS_OF_A_PART = 200
-_ROUNDS_AFTER_PARTS = 25
+_ROUNDS_AFTER_PARTS = 10
 _WORTH_A_BOUND = 2e-4
 """Rounds on the whole are made where the parts' bounds add up to this much more than the known one (relative)."""
 
@@ -93,7 +93,7 @@ def generate(
         max_rounds = min(max_rounds, _ROUNDS_AFTER_PARTS)
     search = _Smoothing(state.pricing.scale.per_usd, state.duals)
     for _ in range(max_rounds):
-        if deadline.passed() or not state.master.solve(deadline.left()):
+        if deadline.passed() or not state.master.solve(deadline):
             break
         state.rounds += 1
         if on_round is not None:

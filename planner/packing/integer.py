@@ -70,7 +70,7 @@ def pack_zone(
         if best.missing == 0 and best_key[1] <= goal * (1.0 + 1e-12):
             return best
     if not deadline.passed():
-        small = solve_small(shapes, demand, stock, deadline.left())
+        small = solve_small(shapes, demand, stock, deadline)
         if small is not None and (0, fleet_cost(small.fleet, shapes)) < best_key:
             return ZoneFleet(small.fleet, np.zeros_like(demand))
     return best

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from planner.packing.clock import Deadline
 from planner.packing.greedy import Pattern
 from planner.packing.shapes import Shapes
 from planner.packing.variants import UNLIMITED
@@ -29,6 +30,11 @@ def quiet_highs() -> tuple[Any, float]:
             self.setOptionValue("threads", 1)
 
     return Quiet(), highspy.kHighsInf
+
+
+def status_of(solver: Any) -> str:
+    """The name of HiGHS's model status, e.g. kOptimal."""
+    return str(solver.getModelStatus()).rsplit(".", 1)[-1]
 
 
 class Master:
@@ -99,11 +105,14 @@ class Master:
             for t, k in self._limited.items():
                 self._lp.changeRowBounds(self._shapes.count + k, -self._inf, float(limits[t]))
 
-    def solve(self, seconds: float) -> bool:
+    def solve(self, deadline: Deadline) -> bool:
         """Solve; False where no optimum came out in time. Then the values of the last solve stand."""
-        self._lp.setOptionValue("time_limit", self._lp.getRunTime() + max(0.05, seconds))
+        self._lp.setOptionValue("time_limit", self._lp.getRunTime() + max(0.05, deadline.left()))
         self._lp.run()
-        if str(self._lp.getModelStatus()).rsplit(".", 1)[-1] != "kOptimal":
+        status = status_of(self._lp)
+        if status == "kTimeLimit":
+            deadline.strike()
+        if status != "kOptimal":
             return False
         answer = self._lp.getSolution()
         self.cost = float(self._lp.getObjectiveValue()) * self._unit

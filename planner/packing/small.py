@@ -15,8 +15,9 @@ import numba
 import numpy as np
 
 from planner.packing.bound import rounded_up
+from planner.packing.clock import Deadline
 from planner.packing.greedy import Fleet
-from planner.packing.master import quiet_highs
+from planner.packing.master import quiet_highs, status_of
 from planner.packing.residual import Residual
 from planner.packing.shapes import Shapes
 from planner.packing.variants import UNLIMITED
@@ -102,9 +103,9 @@ def full_fillings(needs, upper, ports, fits, room, most, out):  # type: ignore[n
         going_down = True
 
 
-def solve_small(shapes: Shapes, demand: Any, limits: Any, seconds: float) -> SmallAnswer | None:
-    """The cheapest fleet found and a bound; None where the problem is not small, or gave no answer within
-    `seconds` (infinity: within a number of nodes, which is counted in any case)."""
+def solve_small(shapes: Shapes, demand: Any, limits: Any, deadline: Deadline) -> SmallAnswer | None:
+    """The cheapest fleet found and a bound; None where the problem is not small, or gave no answer before
+    the deadline or within a number of nodes."""
     if shapes.count > _MOST_SHAPES:
         return None
     columns = all_fillings(shapes, demand, _MOST_FILLINGS)
@@ -122,9 +123,11 @@ def solve_small(shapes: Shapes, demand: Any, limits: Any, seconds: float) -> Sma
     for t in np.flatnonzero(limits < UNLIMITED).tolist():
         used = np.flatnonzero(kinds == t).astype(np.int32)
         solver.addRow(-infinity, float(limits[t]), len(used), used, np.ones(len(used)))
-    if math.isfinite(seconds):
-        solver.setOptionValue("time_limit", max(0.05, seconds))
+    if math.isfinite(deadline.left()):
+        solver.setOptionValue("time_limit", max(0.05, deadline.left()))
     _run_whole(solver, len(kinds))
+    if status_of(solver) == "kTimeLimit":
+        deadline.strike()
     bound = float(solver.getInfo().mip_dual_bound) * scale
     values = np.array(solver.getSolution().col_value)
     if not math.isfinite(bound) or values.shape[0] != len(kinds):

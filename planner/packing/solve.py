@@ -124,7 +124,7 @@ class _Task:
             proved = self._bound_by_parts(state)
         if self.gap_goal == 0.0 and not self.deadline.passed():
             whole = uncapped(self.shapes)
-            small = solve_small(whole, self.total, whole.limits, self.deadline.left() / 4)
+            small = solve_small(whole, self.total, whole.limits, self.deadline.share(0.25))
             proved = max(proved, small.bound) if small else proved
         counts, _ = unit_counts(self.problem, self.left_out)
         outright = solve_zones(self.problem, self.shapes, counts, self.deadline.left() / 2)
