@@ -15,9 +15,11 @@ from planner.packing.assemble import assemble, left_over
 from planner.packing.bound import dual_bound, floor_to_float, rounded_up
 from planner.packing.check import checked
 from planner.packing.clock import Clock, Deadline
+from planner.packing.exact_kernels import exact_pattern, work_of
 from planner.packing.generate import Generated, generate
 from planner.packing.greedy import Fleet, fleet_cost
 from planner.packing.moves import moves_to
+from planner.packing.pricing import Pricing
 from planner.packing.problem import PackedInstances, Packing, PackingProblem, Unplaced, price_of
 from planner.packing.room import allowed_types, unplaceable
 from planner.packing.shapes import Shapes, build_shapes, uncapped, unit_counts
@@ -277,8 +279,21 @@ def load_kernels() -> None:
 
     The first run on a machine compiles for some seconds; later runs load from numba's cache.
     """
-    tasks = tuple(TaskType(f"s{k}", 3, Resources(CpuUnits(300 + 90 * k), MiB(500 - 110 * k))) for k in range(4))
-    offers = tuple(
-        InstanceType(f"t{k}", Resources(CpuUnits(1000 + k), MiB(1000)), UsdPerHour(1.0 + k)) for k in range(2)
+    # Too many shapes to be solved outright, so that every part of the search has a turn.
+    tasks = tuple(
+        TaskType(f"s{k}", 2, Resources(CpuUnits(301 + 7 * k % 90), MiB(300 + 11 * k % 130))) for k in range(42)
     )
-    pack(PackingProblem(tasks, offers))
+    offers = tuple(
+        InstanceType(f"t{k}", Resources(CpuUnits(1000 + k), MiB(1000 + 400 * k)), UsdPerHour(1.0 + 0.3 * k))
+        for k in range(3)
+    )
+    problem = PackingProblem(tasks, offers, max_types=2)
+    pack(problem)
+    # What such a problem may not need.
+    shapes = build_shapes(problem, allowed_types(problem), set())
+    few, none = np.ones_like(shapes.most), np.zeros_like(shapes.most)
+    needs, room = shapes.needs // 300, shapes.rooms[0] // 300
+    work_of(needs, few, room)
+    exact_pattern(few, needs, few, shapes.ports, shapes.fits[:, 0], room, none)
+    Pricing(shapes).one(0, few, few, 0, 200)
+    solve_small(shapes.part(range(3)), few[:3], shapes.limits, Deadline(None, 0.0))
