@@ -169,9 +169,13 @@ class Executor:
         ours = self.known.get(ref.id)
         if ours is None or ref.type is ResourceType.TASK_DEFINITION:
             return
-        if stable(ref.type, live) in ours or covers(live, after):
+        found = stable(ref.type, live)
+        if found in ours or covers(live, after):
             return
-        reason = "it is not as it was when the change was approved, nor as this run left it"
+        reason = (
+            "it is not as it was when the change was approved, nor as this run left it: "
+            f"{_difference(found, ours[-1])}"
+        )
         raise StepFailed(Failure(FailureKind.CHANGED_BY_HAND, step.resource_id, reason))
 
     def _is_there(self, ref: ResourceRef, live: Image | None, after: Image) -> bool:
@@ -373,3 +377,11 @@ class Executor:
             "result": dict(result),
         }
         self.journal.append(self.kinds.done, self.clock.now(), body)
+
+
+def _difference(found: Image | None, left: Image | None) -> str:
+    """What was found against what was left, in the names of the fields; the values may be long or secret."""
+    if found is None or left is None:
+        return "it is gone" if found is None else "it is there again"
+    names = sorted(name for name in found.keys() | left.keys() if found.get(name) != left.get(name))
+    return f"{', '.join(names)} differ{'s' if len(names) == 1 else ''}"
