@@ -9,6 +9,7 @@ from typing import Any
 
 from deploy.authorise import Authorisation, step_running
 from deploy.journal import Journal
+from deploy.limits import beside_limits, has_acted, with_moved_limits
 from deploy.model import Action, EntryKind, Failure, FailureKind, Image, ResourceRef, Step
 from deploy.normalise import covers, normalise, ordered, stable
 from deploy.ports import AnswerLost, CallFailed, Clock, Cloud, Deployment
@@ -120,7 +121,10 @@ class Executor:
         recorded = self._recorded(step)
         after = self._complete(step, ref, live) if recorded is None else dict(recorded["after"])
         if recorded is None:
-            self._refuse_foreign(step, ref, live, after)
+            moved = self._after_schedules(ref, live, after)
+            if moved is None:
+                self._refuse_foreign(step, ref, live, after)
+            after = after if moved is None else moved
             self._announce(step, ref, live, after)
         if self._is_there(ref, live, after):
             result: Mapping[str, Any] = self._facts(live)
@@ -163,6 +167,21 @@ class Executor:
             reason = f"{reference} is not known: the step that makes it has not been done"
             raise StepFailed(Failure(FailureKind.CALL_FAILED, reference.rpartition("#")[0], reason))
         return self.made[reference]
+
+    def _after_schedules(self, ref: ResourceRef, live: Image | None, after: Image) -> dict[str, Any] | None:
+        """`after` where a scheduled action, approved or written by this run, has moved the target's limits since;
+        None where none has."""
+        ours, found = self.known.get(ref.id, []), stable(ref.type, live)
+        if ref.type is not ResourceType.SCALABLE_TARGET or live is None or found in ours:
+            return None
+        if beside_limits(found) not in [beside_limits(image) for image in ours]:
+            return None
+        prefix = f"{ResourceType.SCHEDULED_ACTION}/{ref.name}/"
+        actions = [images for name, images in self.known.items() if name.startswith(prefix)]
+        if not any(has_acted(image, live) for images in actions for image in images):
+            return None
+        still_there = any(has_acted(images[-1], live) for images in actions)
+        return with_moved_limits(after, live) if still_there else dict(after)
 
     def _refuse_foreign(self, step: Step, ref: ResourceRef, live: Image | None, after: Image) -> None:
         """What is neither the approved state nor our own work was changed by somebody: it is not overwritten."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deploy.diff import diff
+from deploy.limits import LIMITS, has_acted
 from deploy.model import Change, Check, ResourceRef
 from deploy.observe import Observation, observe
 from deploy.ports import Cloud
@@ -35,9 +36,6 @@ def verify(config: ConfigDocument, cloud: Cloud) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-LIMITS = {"MinCapacity", "MaxCapacity"}
-
-
 def _state(resource_id: str, changes: Sequence[Change], observation: Observation, config: ConfigDocument) -> Check:
     name = f"{resource_id} is as approved"
     problem = next((p for p in observation.problems if p.what == resource_id), None)
@@ -57,10 +55,9 @@ def _set_by_schedule(resource_id: str, observation: Observation, config: ConfigD
     if ref.type is not ResourceType.SCALABLE_TARGET:
         return None
     for resource in config.resources:
-        if resource.type is ResourceType.SCHEDULED_ACTION and resource.name.startswith(f"{ref.name}/"):
-            limits = resource.request.get("ScalableTargetAction", {})
-            if limits and all(live.get(key) == value for key, value in limits.items()):
-                return resource.id
+        of_target = resource.type is ResourceType.SCHEDULED_ACTION and resource.name.startswith(f"{ref.name}/")
+        if of_target and has_acted(resource.request, live):
+            return resource.id
     return None
 
 

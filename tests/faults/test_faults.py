@@ -17,11 +17,12 @@ import pytest
 from deploy.apply import ApplyRefused, World, apply
 from deploy.diff import diff
 from deploy.lock import LocalLock
-from deploy.model import FailureKind
+from deploy.model import CheckStatus, FailureKind
 from deploy.observe import observe
 from deploy.ports import CallFailed, LockHeld
 from deploy.rollback import rollback
 from deploy.sandbox import Sandbox
+from deploy.verify import verify
 from planner.documents import dump_plan
 from tests.deploy import estate, small
 from tests.deploy.estate import Person, person
@@ -102,6 +103,40 @@ def test_a_change_by_hand_in_the_middle_of_a_run_is_not_overwritten(maria: Perso
     assert outcome.failure is not None
     assert outcome.failure.kind is FailureKind.CHANGED_BY_HAND
     assert (fake.state["service/web"] or {})["placementStrategy"] == by_hand
+
+
+@pytest.mark.parametrize(
+    ("when", "action"),
+    [
+        ("write task-definition/web", "night"),  # which the bundle takes away
+        ("delete scheduled-action/web/night", "office"),  # which the run has just written
+    ],
+)
+def test_a_schedule_that_acts_in_the_middle_of_a_run_is_no_foreign_hand(
+    maria: Person, tmp_path: Path, when: str, action: str
+) -> None:
+    fake, config = small.cloud(), small.bundle()
+    approval, approvers = small.approved(config, fake, maria)
+    limits: dict[str, int] = {}
+
+    def act(_number: int, what: str) -> None:
+        if what == when:
+            limits.update((fake.state[f"scheduled-action/web/{action}"] or {})["ScalableTargetAction"])
+            fake.state["scalable-target/web"] = {**(fake.state["scalable-target/web"] or {}), **limits}
+
+    fake.after_write = act
+    outcome = apply(config, approval, approvers, small.world(fake), tmp_path)
+
+    assert outcome.failure is None
+    assert outcome.succeeded
+    target = fake.state["scalable-target/web"] or {}
+    # a schedule that is gone leaves the approved limits behind, one that stays its own
+    approved = {"MinCapacity": 3, "MaxCapacity": 20}
+    assert {name: target[name] for name in approved} == (
+        {**approved, **limits} if action == "office" else approved
+    )
+    assert not any(target["SuspendedState"].values())
+    assert [c.name for c in verify(config, fake) if c.status is CheckStatus.NG] == []
 
 
 def test_another_bundle_is_refused_while_a_run_is_unfinished(maria: Person, tmp_path: Path) -> None:
