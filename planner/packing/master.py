@@ -32,9 +32,14 @@ def quiet_highs() -> tuple[Any, float]:
     return Quiet(), highspy.kHighsInf
 
 
-def status_of(solver: Any) -> str:
-    """The name of HiGHS's model status, e.g. kOptimal."""
-    return str(solver.getModelStatus()).rsplit(".", 1)[-1]
+def run_within(solver: Any, deadline: Deadline) -> bool:
+    """Run a HiGHS solver, and say at the deadline where its own clock ended it; True for an optimum."""
+    solver.setOptionValue("time_limit", solver.getRunTime() + max(0.05, deadline.left()))
+    solver.run()
+    status = str(solver.getModelStatus()).rsplit(".", 1)[-1]
+    if status == "kTimeLimit":
+        deadline.strike()
+    return status == "kOptimal"
 
 
 class Master:
@@ -107,12 +112,7 @@ class Master:
 
     def solve(self, deadline: Deadline) -> bool:
         """Solve; False where no optimum came out in time. Then the values of the last solve stand."""
-        self._lp.setOptionValue("time_limit", self._lp.getRunTime() + max(0.05, deadline.left()))
-        self._lp.run()
-        status = status_of(self._lp)
-        if status == "kTimeLimit":
-            deadline.strike()
-        if status != "kOptimal":
+        if not run_within(self._lp, deadline):
             return False
         answer = self._lp.getSolution()
         self.cost = float(self._lp.getObjectiveValue()) * self._unit

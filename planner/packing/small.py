@@ -17,7 +17,7 @@ import numpy as np
 from planner.packing.bound import rounded_up
 from planner.packing.clock import Deadline
 from planner.packing.greedy import Fleet
-from planner.packing.master import quiet_highs, status_of
+from planner.packing.master import quiet_highs, run_within
 from planner.packing.residual import Residual
 from planner.packing.shapes import Shapes
 from planner.packing.variants import UNLIMITED
@@ -123,11 +123,7 @@ def solve_small(shapes: Shapes, demand: Any, limits: Any, deadline: Deadline) ->
     for t in np.flatnonzero(limits < UNLIMITED).tolist():
         used = np.flatnonzero(kinds == t).astype(np.int32)
         solver.addRow(-infinity, float(limits[t]), len(used), used, np.ones(len(used)))
-    if math.isfinite(deadline.left()):
-        solver.setOptionValue("time_limit", max(0.05, deadline.left()))
-    _run_whole(solver, len(kinds))
-    if status_of(solver) == "kTimeLimit":
-        deadline.strike()
+    _run_whole(solver, len(kinds), deadline)
     bound = float(solver.getInfo().mip_dual_bound) * scale
     values = np.array(solver.getSolution().col_value)
     if not math.isfinite(bound) or values.shape[0] != len(kinds):
@@ -137,8 +133,12 @@ def solve_small(shapes: Shapes, demand: Any, limits: Any, deadline: Deadline) ->
         buy_filling(rest, int(kinds[k]), fillings[k], round(values[k]))
     if rest.left.any():
         return None
-    exact = max(Fraction(0), Fraction(bound * (1.0 - _MARGIN)))
-    return SmallAnswer(rest.fleet, rounded_up(exact, shapes))
+    return SmallAnswer(rest.fleet, whole_bound(bound, shapes))
+
+
+def whole_bound(usd_per_hour: float, shapes: Shapes) -> Fraction:
+    """A solver's bound less what its tolerances can hide, lifted to what whole instances can cost."""
+    return rounded_up(max(Fraction(0), Fraction(usd_per_hour * (1.0 - _MARGIN))), shapes)
 
 
 def buy_filling(rest: Residual, t: int, filling: Any, times: int) -> None:
@@ -170,16 +170,21 @@ def all_fillings(shapes: Shapes, demand: Any, left: int) -> tuple[Any, Any] | No
     return np.array(kinds, np.int64), np.concatenate(found)
 
 
-def _run_whole(solver: Any, columns: int) -> None:
+def _run_whole(solver: Any, columns: int, deadline: Deadline) -> None:
     import highspy
 
     for k in range(columns):
         solver.changeColIntegrality(k, highspy.HighsVarType.kInteger)
-    solver.setOptionValue("mip_max_nodes", _NODES)
-    solver.setOptionValue("mip_rel_gap", 0.0)
-    solver.setOptionValue("mip_abs_gap", 1e-7)
     # Without its restarts and most of its heuristics, which take seconds, the proof comes as often.
     solver.setOptionValue("mip_heuristic_effort", 0.01)
     solver.setOptionValue("mip_allow_restart", False)
+    run_to_optimum(solver, _NODES, deadline)
+
+
+def run_to_optimum(solver: Any, nodes: int, deadline: Deadline) -> None:
+    """Solve in whole numbers to the optimum, or as far as `nodes` and the deadline allow."""
+    solver.setOptionValue("mip_max_nodes", nodes)
+    solver.setOptionValue("mip_rel_gap", 0.0)
+    solver.setOptionValue("mip_abs_gap", 1e-7)
     solver.setOptionValue("random_seed", 0)
-    solver.run()
+    run_within(solver, deadline)

@@ -129,7 +129,7 @@ class _Task:
             small = solve_small(whole, self.total, whole.limits, self.deadline.share(0.25))
             proved = max(proved, small.bound) if small else proved
         counts, _ = unit_counts(self.problem, self.left_out)
-        outright = solve_zones(self.problem, self.shapes, counts, self.deadline.left() / 2)
+        outright = solve_zones(self.problem, self.shapes, counts, self.deadline.share(0.5))
         proved = max(proved, outright.bound) if outright else proved
         tick()
         fleets, shapes = self._fleets(state, proved, first, pools, tick), state.pricing.shapes

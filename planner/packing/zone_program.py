@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from planner.packing.bound import rounded_up
+from planner.packing.clock import Deadline
 from planner.packing.greedy import Fleet
 from planner.packing.master import quiet_highs
 from planner.packing.problem import PackingProblem
 from planner.packing.residual import Residual
 from planner.packing.shapes import Shapes
-from planner.packing.small import all_fillings, buy_filling
+from planner.packing.small import all_fillings, buy_filling, run_to_optimum, whole_bound
 from planner.packing.variants import UNLIMITED
 from planner.packing.zones import ZoneDemand
 
@@ -27,7 +27,6 @@ _MOST_COLUMNS: Final = 240
 """Fillings times zones."""
 _MOST_TASKS: Final = 40
 _NODES: Final = 400
-_MARGIN: Final = 1e-6
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,11 @@ class ZonesAnswer:
     """USD per hour; holds for every fleet that keeps the rules."""
 
 
-def solve_zones(problem: PackingProblem, shapes: Shapes, counts: list[int], seconds: float) -> ZonesAnswer | None:
+def solve_zones(
+    problem: PackingProblem, shapes: Shapes, counts: list[int], deadline: Deadline
+) -> ZonesAnswer | None:
     """The cheapest fleets and a bound; None where the problem is not small, has Spot or running instances, or
-    gave no answer within `seconds`."""
+    gave no answer before the deadline."""
     many = sum(counts) > _MOST_TASKS or (problem.zones == 1 and problem.max_types is None)
     if many or any(v.is_spot or v.by_zone for v in shapes.offers) or problem.spot is not None:
         return None
@@ -48,7 +49,7 @@ def solve_zones(problem: PackingProblem, shapes: Shapes, counts: list[int], seco
     if columns is None:
         return None
     program = _Program(problem, shapes, counts, *columns)
-    return program.solve(seconds)
+    return program.solve(deadline)
 
 
 @dataclass
@@ -124,15 +125,9 @@ class _Program:
                 for column in self.buys[:, base_of == base].ravel().tolist():
                     self._row(-self.infinity, 0.0, {column: 1.0, used: -float(sum(self.counts))})
 
-    def solve(self, seconds: float) -> ZonesAnswer | None:
+    def solve(self, deadline: Deadline) -> ZonesAnswer | None:
         self._state()
-        if math.isfinite(seconds):
-            self.solver.setOptionValue("time_limit", max(0.05, seconds))
-        self.solver.setOptionValue("mip_max_nodes", _NODES)
-        self.solver.setOptionValue("mip_rel_gap", 0.0)
-        self.solver.setOptionValue("mip_abs_gap", 1e-7)
-        self.solver.setOptionValue("random_seed", 0)
-        self.solver.run()
+        run_to_optimum(self.solver, _NODES, deadline)
         bound = float(self.solver.getInfo().mip_dual_bound) * self.scale
         values = np.round(np.array(self.solver.getSolution().col_value)).astype(np.int64)
         if not math.isfinite(bound) or values.shape[0] != self.solver.getNumCol():
@@ -145,8 +140,7 @@ class _Program:
         )
         found = [self._fleet(values[self.buys[z]], demand.places[z]) for z in range(self.problem.zones)]
         fleets = [fleet for fleet in found if fleet is not None]
-        exact = rounded_up(max(Fraction(0), Fraction(bound * (1.0 - _MARGIN))), self.shapes)
-        return ZonesAnswer(demand, fleets, exact) if len(fleets) == len(found) else None
+        return ZonesAnswer(demand, fleets, whole_bound(bound, self.shapes)) if len(fleets) == len(found) else None
 
     def _fleet(self, times: Any, places: Any) -> Fleet | None:
         rest = Residual(self.shapes, self.shapes.demand(places), self.shapes.limits)
