@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from planner import terminal
+from planner.cli.tune import MOST_MEMORY_MIB
+from planner.units import MINUTES_PER_DAY
 
 if TYPE_CHECKING:
     from planner.model import InstanceType
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
     from planner.scaling.demand_file import Demand
 
 COLUMNS = ("service", "demand", "task_vcpu", "task_memory_mib")
-LEAST_MINUTES = 2 * 1440
-MOST_MEMORY_MIB = 32_768 * 1_024
+LEAST_MINUTES = 2 * MINUTES_PER_DAY
 ZONE_LETTERS = "abcdef"
 
 

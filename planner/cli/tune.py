@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from planner import terminal
+from planner.units import mib
 
 if TYPE_CHECKING:
     from planner.scaling import Infeasible, Tuned
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 FRONTIER_SHOWN = 12
 FRONTIER_FROM = 0.95
 """Attainment under which a point of the frontier is of no interest on a screen; the JSON has all."""
-MOST_MEMORY_MIB = 32_768 * 1_024
+MOST_MEMORY_MIB = mib(32_768)
 """Above the memory of any instance type."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -274,8 +274,10 @@ def pack_many(
     return tuple(found)
 
 
+@lru_cache(maxsize=1)
 def load_kernels() -> None:
-    """Compile or load the numba kernels now, so that a time limit started afterwards is spent on the search.
+    """Compile or load the numba kernels now, once a process, so that a time limit started afterwards is spent on
+    the search.
 
     The first run on a machine compiles for some seconds; later runs load from numba's cache.
     """

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Final
 
-from planner.model import InstanceType, Resources, TaskType
-from planner.packing import Packing, PackingProblem, pack
+from planner.packing import Packing, PackingProblem, load_kernels, pack
 from planner.packing.clock import Clock
 from planner.parallel import in_order
-from planner.units import CpuUnits, MiB, Seconds, UsdPerHour
+from planner.units import Seconds, UsdPerHour
 
 MANY_SERVICES: Final = 30
 """With fewer, searches take less time than other processes to start."""
@@ -42,20 +40,9 @@ class _Search:
         return repr(self)
 
 
-@lru_cache(maxsize=1)
-def _ready() -> None:
-    """Load the compiled kernels, which on a new machine takes long enough for a time limit to strike."""
-    tasks = tuple(
-        TaskType(f"s{k}", 3 + k, Resources(CpuUnits(300 + 170 * k), MiB(500 + 377 * k))) for k in range(3)
-    )
-    rooms = Resources(CpuUnits(1900), MiB(2000)), Resources(CpuUnits(3793), MiB(4900))
-    types = tuple(InstanceType(f"t{k}", room, UsdPerHour(0.1 + 0.113 * k)) for k, room in enumerate(rooms))
-    pack(PackingProblem(tasks, types, max_types=1))
-
-
 def _solve(search: _Search, clock: Clock | None) -> Packing:
     if clock is not None:
-        _ready()
+        load_kernels()
     return pack(
         search.problem, time_limit=Seconds(search.seconds), seed=search.seed, clock=clock, gap_goal=search.gap_goal
     )
