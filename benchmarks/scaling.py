@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
-from scaling_series import DAYS, FRESH, HELD_OUT, HELD_OUT_SEEDS, SEEDS
+from scaling_series import DAYS, FRESH, HELD_OUT
 
 from planner.scaling import Infeasible, Policy, Tuned, parse_policy, replay_batch, simulate, tune
 from planner.scaling.batch import prepare_batch
@@ -124,14 +124,11 @@ def all_series(folder: Path | None) -> Iterator[tuple[str, datetime, Series]]:
     for name, (make, days, seed) in SERIES.items():
         load = make(days, seed)
         yield name, MONDAY, load * MEAN_TASKS / load.mean()
-    for name, make in FRESH.items():
-        for seed in SEEDS:
-            load = make(DAYS, seed)
-            yield f"{name} (fresh)", MONDAY, load * MEAN_TASKS / load.mean()
-    for name, make in HELD_OUT.items():
-        for seed in HELD_OUT_SEEDS:
-            load = make(DAYS, seed)
-            yield f"{name} (held out)", MONDAY, load * MEAN_TASKS / load.mean()
+    for group, families in (("fresh", FRESH), ("held out", HELD_OUT)):
+        for name, (make, seeds) in families.items():
+            for seed in seeds:
+                load = make(DAYS, seed)
+                yield f"{name} ({group})", MONDAY, load * MEAN_TASKS / np.nanmean(load)
 
 
 # Choice
