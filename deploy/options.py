@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from planner.terminal import BadInput
 
 Bundle = Annotated[Path, typer.Argument(help="config.json or its folder")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON")]
@@ -35,3 +38,12 @@ TerraformDir = Annotated[
 Approvers = Annotated[
     Path | None, typer.Option(help="Allow-list of keys; ~/.config/ecs-deploy/approvers.json by default")
 ]
+
+
+def duration(text: str, option: str) -> timedelta:
+    """Read 30m, 8h or 2d; BadInput names the option that it was given with."""
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    number, unit = text[:-1], text[-1:]
+    if unit not in units or not number.isdigit():
+        raise BadInput(f"{option} {text!r} is not understood: write 30m, 8h or 2d.")
+    return timedelta(**{units[unit]: int(number)})

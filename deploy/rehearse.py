@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CLUSTER: Final = "public-services"
-SPEED: Final = 60.0
-"""Sandbox seconds in one real second while the plan is carried out: a rollout of minutes takes seconds."""
 APPROVER: Final = "rehearsal approver"
 CEILING_OVER_PLAN: Final = 1.25
 
@@ -94,7 +92,6 @@ def rehearse(
             say("Having it approved")
             approvers = _approve(run, sandbox, Path(scratch))
             say("Applying and verifying it in the deploy notebook")
-            sandbox.world.clock.speed = SPEED
             with _environment({"ECS_DEPLOY_APPROVERS": str(approvers)}):
                 _notebook("deploy", run, _deploy_parameters(run, sandbox))
             say("Reading the live state once more")
@@ -193,7 +190,8 @@ def _verify(run: Path) -> bool:
 
     bundle = session.read_bundle(run / "config")
     with session.errors_told():
-        checks = verify(bundle, session.cloud(bundle, session.Target()))
+        cloud = session.cloud(bundle, session.Target())
+        checks = verify(bundle, cloud, cloud.calls.clock)
     return all(check.status != "NG" for check in checks)
 
 

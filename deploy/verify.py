@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from deploy.diff import diff
 from deploy.limits import LIMITS, has_acted
 from deploy.model import Change, Check, ResourceRef
 from deploy.observe import Observation, observe
-from deploy.ports import Cloud
+from deploy.ports import Clock, Cloud
 from deploy.rollout import ROLLED_BACK
 from planner.documents import ConfigDocument
 from planner.documents.config import ResourceType
 
+RUNS_WHAT_IT_WANTS = "runs what it wants"
+SETTLES_WITHIN = timedelta(minutes=10)
+"""As long as the waiter `aws ecs wait services-stable` waits (40 looks, 15 seconds apart)."""
+POLL_S = 15.0
 
-def verify(config: ConfigDocument, cloud: Cloud) -> tuple[Check, ...]:
-    """Every resource of the bundle against the live account, and every service's deployment."""
+
+def verify(
+    config: ConfigDocument,
+    cloud: Cloud,
+    clock: Clock,
+    *,
+    settles_within: timedelta = SETTLES_WITHIN,
+    say: Callable[[str], None] = lambda _text: None,
+) -> tuple[Check, ...]:
+    """Every resource of the bundle against the live account, and every service's deployment.
+
+    A service that has just been scaled has tasks that still start, and nothing is wrong with it: where the
+    number of running tasks is all that differs, it is looked at again until they run or `settles_within` is over.
+    """
+    began = clock.now()
+    while True:
+        checks = _look(config, cloud)
+        wrong = [check for check in checks if check.status == "NG"]
+        settling = wrong and all(check.name.endswith(RUNS_WHAT_IT_WANTS) for check in wrong)
+        if not settling or clock.now() - began >= settles_within:
+            return checks
+        say(f"{wrong[0].name.removesuffix(RUNS_WHAT_IT_WANTS)}settles: {wrong[0].reason}")
+        clock.sleep(POLL_S)
+
+
+def _look(config: ConfigDocument, cloud: Cloud) -> tuple[Check, ...]:
     with cloud.one_look():
         observation = observe(config, cloud)
         of_services = [
@@ -87,7 +116,7 @@ def _deployment(service: str, observation: Observation, cloud: Cloud) -> Check:
 
 
 def _running(service: str, cloud: Cloud) -> Check:
-    name = f"service/{service} runs what it wants"
+    name = f"service/{service} {RUNS_WHAT_IT_WANTS}"
     counts = cloud.service_counts(service)
     if counts is None:
         return Check.ng(name, "the service is not there")

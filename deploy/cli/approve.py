@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -18,11 +18,9 @@ from deploy.options import (
     State,
     TerraformDir,
     TerraformPlan,
+    duration,
 )
 from planner import terminal
-
-if TYPE_CHECKING:
-    from datetime import timedelta
 
 
 def register(app: typer.Typer) -> None:
@@ -71,7 +69,7 @@ def register(app: typer.Typer) -> None:
                     key,
                     approver=approver,
                     reason=reason,
-                    expires_in=duration(expires),
+                    expires_in=duration(expires, "--expires"),
                     cost_ceiling_usd_per_month=cost_ceiling,
                     working_hours=hours,
                     executor=executor.value,
@@ -97,14 +95,3 @@ def register(app: typer.Typer) -> None:
                 f"{approver} approved {statement.bundle_sha256[:12]} until {statement.expires_at}: {out}",
                 markup=False,
             )
-
-
-def duration(text: str) -> timedelta:
-    """Read 30m, 8h or 2d."""
-    from datetime import timedelta
-
-    units = {"m": "minutes", "h": "hours", "d": "days"}
-    number, unit = text[:-1], text[-1:]
-    if unit not in units or not number.isdigit():
-        raise terminal.BadInput(f"--expires {text!r} is not understood: write 30m, 8h or 2d.")
-    return timedelta(**{units[unit]: int(number)})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.options import Bundle, EndpointUrl, Json, Profile, Region
+from deploy.options import Bundle, EndpointUrl, Json, Profile, Region, duration
 from planner import terminal
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
         region: Region = None,
         endpoint_url: EndpointUrl = None,
         profile: Profile = None,
+        wait: Annotated[str, typer.Option(help="How long tasks that still start are waited for: 0m, 10m")] = "10m",
         as_json: Json = False,
     ) -> None:
         """Check the applied state, now or later. Exit 1 if any check is NG."""
@@ -32,7 +33,7 @@ def register(app: typer.Typer) -> None:
             config = session.read_bundle(bundle)
             cloud = session.cloud(config, session.Target(region, endpoint_url, profile))
             with terminal.progress("Reading the live state"):
-                checks = check_state(config, cloud)
+                checks = check_state(config, cloud, cloud.calls.clock, settles_within=duration(wait, "--wait"))
         report(checks, as_json)
 
 

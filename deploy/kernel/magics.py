@@ -111,7 +111,7 @@ class DeployMagics(Magics):
             display(render.approval(approval))
 
     def _sign(self, given: Any) -> Any:
-        from deploy.cli.approve import duration
+        from deploy.options import duration
 
         if given.cost_ceiling is None or not given.approver or not given.reason:
             raise KernelRefusal("Signing needs --approver, --reason and --cost-ceiling. Nothing was written.")
@@ -120,7 +120,7 @@ class DeployMagics(Magics):
                 given.key,
                 approver=given.approver,
                 reason=given.reason,
-                expires_in=duration(given.expires),
+                expires_in=duration(given.expires, "--expires"),
                 cost_ceiling_usd_per_month=given.cost_ceiling,
             )
 
@@ -154,7 +154,7 @@ class DeployMagics(Magics):
         """Whether the live state is the approved one, deployment by deployment."""
         self._arguments(self.verify, line)
         with self._verb("verify"):
-            found = self._session.verify()
+            found = self._session.verify(lambda text: self._show_banner("verifying", remark=text))
             self._note(ng=[c.name for c in found if c.status == "NG"], checks=len(found))
             display(render.checks("Verify", found))
             self._gate("verify", found)

@@ -246,12 +246,13 @@ class Session:
         self._pass("apply", self.outcome.succeeded)
         return self.outcome
 
-    def verify(self) -> tuple[Check, ...]:
+    def verify(self, say: Say) -> tuple[Check, ...]:
         from deploy.verify import verify
 
         self.require("verify")
         with told():
-            checks = verify(self.config, self.cloud(self.config))
+            cloud = self.cloud(self.config)
+            checks = verify(self.config, cloud, cloud.calls.clock, say=say)
         self._pass("verify", not any(check.status == "NG" for check in checks))
         return checks
 

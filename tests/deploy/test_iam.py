@@ -37,7 +37,7 @@ def test_the_deploying_policy_holds_every_call_of_a_whole_run_and_no_other(tmp_p
         check_bundle(config, estate.cloud_of(sandbox))
         outcome = run(config, world, maria, tmp_path)
         assert outcome.succeeded
-        verify(config, world.cloud)
+        verify(config, world.cloud, world.clock)
         drift(config, estate.cloud_of(sandbox))
         assert rollback(Path(outcome.journal), world).succeeded
         made = recorded(sandbox)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -96,13 +97,29 @@ def test_the_applied_state_equals_the_plan_and_rollback_brings_the_start_back(
     assert container["environment"] == [{"name": "COLOUR", "value": "top-secret-blue"}]
     assert {"key": "team", "value": "platform"} in definition["tags"]
     assert "top-secret-blue" not in Path(outcome.journal).read_text()
-    assert [c.name for c in verify(config, world.cloud) if c.status is CheckStatus.NG] == []
+    assert [c.name for c in verify(config, world.cloud, world.clock) if c.status is CheckStatus.NG] == []
     again = observe(config, world.cloud)
     assert diff(again.live, again.wanted, config).is_empty  # planned twice is empty
     assert list(outcome.digests.values()) != []
 
     assert rollback(Path(outcome.journal), world).succeeded
     assert read_through_boto3(sandbox) == before
+
+
+def test_a_service_that_its_schedule_scales_between_apply_and_verify_is_waited_for(
+    sandbox: Sandbox, world: World, maria: estate.Person, tmp_path: Path
+) -> None:
+    config = config_from_plan(estate.plan_for(("web",)))
+    assert run(config, world, maria, tmp_path).succeeded
+    sandbox.client("ecs").update_service(cluster=estate.CLUSTER, service="web", desiredCount=3)
+    office = datetime(2026, 5, 13, 6, 0, 1, tzinfo=UTC)  # 07:00 in London: at least 6 tasks, 3 run
+    sandbox.advance((office - sandbox.now).total_seconds())
+
+    at_once = verify(config, world.cloud, world.clock, settles_within=timedelta(0))
+    assert [c.name for c in at_once if c.status is CheckStatus.NG] == ["service/web runs what it wants"]
+    settled = verify(config, world.cloud, world.clock)
+    assert [c.name for c in settled if c.status is CheckStatus.NG] == []
+    assert sandbox.now > office
 
 
 def test_every_write_may_lose_its_answer_once(

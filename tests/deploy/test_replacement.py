@@ -263,7 +263,7 @@ def test_a_group_changes_its_instance_type_in_waves_and_goes_back(sandbox: Sandb
     assert running(sandbox) == 4
     again = observe(config, world.cloud)
     assert diff(again.live, again.wanted, config).is_empty
-    assert [c for c in verify(config, world.cloud) if c.status is CheckStatus.NG] == []
+    assert [c for c in verify(config, world.cloud, world.clock) if c.status is CheckStatus.NG] == []
 
     back = rollback(Path(outcome.journal), estate.world_of(sandbox, tmp_path))
     assert back.succeeded, back.failure

@@ -153,7 +153,7 @@ def test_requests_are_shared_with_a_new_target_group_and_rollback_restores_every
     assert {r["Priority"] for r in after["rules"]} == {"10", "20", "default"}
     again = observe(config, world.cloud)
     assert diff(again.live, again.wanted, config).is_empty
-    assert [c for c in verify(config, world.cloud) if c.status is CheckStatus.NG] == []
+    assert [c for c in verify(config, world.cloud, world.clock) if c.status is CheckStatus.NG] == []
 
     back = rollback(Path(outcome.journal), world)
     assert back.succeeded, (back.failure, back.notes)

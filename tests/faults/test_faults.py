@@ -136,7 +136,7 @@ def test_a_schedule_that_acts_in_the_middle_of_a_run_is_no_foreign_hand(
         {**approved, **limits} if action == "office" else approved
     )
     assert not any(target["SuspendedState"].values())
-    assert [c.name for c in verify(config, fake) if c.status is CheckStatus.NG] == []
+    assert [c.name for c in verify(config, fake, fake.clock) if c.status is CheckStatus.NG] == []
 
 
 def test_another_bundle_is_refused_while_a_run_is_unfinished(maria: Person, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
@@ -390,7 +391,11 @@ def moto() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    endpoint = f"http://{host}:{port}"
+    # moto's state is the process's: a test of another file may have left its own network behind
+    with urlopen(Request(f"{endpoint}/moto-api/reset", method="POST")) as answer:
+        assert answer.status == 200
+    yield endpoint
     server.stop()
 
 
