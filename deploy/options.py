@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -40,10 +41,10 @@ Approvers = Annotated[
 ]
 
 
-def duration(text: str, option: str) -> timedelta:
-    """Read 30m, 8h or 2d; BadInput names the option that it was given with."""
-    units = {"m": "minutes", "h": "hours", "d": "days"}
-    number, unit = text[:-1], text[-1:]
-    if unit not in units or not number.isdigit():
-        raise BadInput(f"{option} {text!r} is not understood: write 30m, 8h or 2d.")
-    return timedelta(**{units[unit]: int(number)})
+def duration(text: str, what: str) -> timedelta:
+    """Read 90s, 30m, 8h or 2d; BadInput names the option that it was given with."""
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip())
+    if not found:
+        raise BadInput(f"{what} {text!r} is no length of time: write it as 90s, 30m, 8h or 2d.")
+    return timedelta(**{units[found[2]]: float(found[1])})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from deploy.options import duration
 from planner import terminal
 
 if TYPE_CHECKING:
@@ -140,12 +140,12 @@ def status(state: StateOption = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def step(
-    duration: Annotated[str, typer.Argument(help="How long, e.g. 90, 90s, 15m, 2h, 1d.")],
+    lasting: Annotated[str, typer.Argument(metavar="DURATION", help="How long, e.g. 90, 90s, 15m, 2h, 1d.")],
     state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Let time pass in the sandbox."""
-    seconds = _seconds(duration)
+    seconds = duration(f"{lasting}s" if lasting.isdigit() else lasting, "DURATION").total_seconds()
     running = _running(state)
     with terminal.progress("Letting time pass"):
         answer = _control(running, "POST", "/sandbox/clock", {"advance_seconds": seconds})
@@ -184,17 +184,6 @@ def _moment(text: str) -> datetime:
     except ValueError as error:
         raise terminal.BadInput(f"--start {text!r} is not a time: write it as 2026-05-13T00:00:00Z.") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _seconds(text: str) -> float:
-    # The words are part of the interface; the lengths are those of `datetime.timedelta`.
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
-    if not found:
-        raise terminal.BadInput(f"{text!r} is not a duration: write it as 90, 90s, 15m, 2h or 1d.")
-    from datetime import timedelta
-
-    unit = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]
-    return timedelta(**{unit: float(found[1])}).total_seconds()
 
 
 def _sentence(error: Exception) -> str:

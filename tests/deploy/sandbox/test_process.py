@@ -72,7 +72,7 @@ def test_commands_without_a_sandbox_say_how_to_start_one(state: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("step", "soon"), "not a duration"),
+        (("step", "soon"), "no length of time"),
         (("up", "--start", "noon"), "not a time"),
         (("up", "--port", "99999"), "port"),
         (("up", "--speed", "-1"), "negative"),
