@@ -265,7 +265,8 @@ def own_place(_typing: Any) -> Any:
     """
 
     def build(context: Any, builder: Any, _types: Any, _values: Any) -> Any:
-        place, whole = cgutils.alloca_once(builder, WHOLE.vector), context.get_value_type(types.intp)
+        allocated: Any = cgutils.alloca_once
+        place, whole = allocated(builder, WHOLE.vector), context.get_value_type(types.intp)
         place.align = 2 * WIDTH
         unseen = ir.FunctionType(whole, [whole])
         return builder.asm(unseen, "", "=r,0", [builder.ptrtoint(place, whole)], side_effect=True)
