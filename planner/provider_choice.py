@@ -134,8 +134,14 @@ def hosted(
     policy: Policy,
     utilisation: float,
     loads: Loads = NONE,
+    needs_vcpu: FloatArray | None = None,
 ) -> Hosted:
-    """A service as its policy scales it on `demand_vcpu`, shape (minutes,), with instances always there."""
+    """A service as its policy scales it on `demand_vcpu`, shape (minutes,), with instances always there.
+
+    `needs_vcpu` is the vCPU of whole tasks that each minute needs where that is more than its demand, as where
+    memory fills tasks first (`scaling.signals.binding`).
+    """
+    judged = demand_vcpu if needs_vcpu is None else needs_vcpu
     served = policy.task_vcpu * utilisation
     metrics = {t.metric for t in policy.target_tracking} | {step.metric for step in policy.step}
     if {column_of(metric) for metric in metrics} <= {"vcpu"}:
@@ -146,8 +152,8 @@ def hosted(
         task,
         counts.desired,
         counts.running,
-        np.nan_to_num(wholes(demand_vcpu / served)).astype(np.int64),
-        np.nan_to_num(wholes(demand_vcpu * (1 + STRAIN) / served)).astype(np.int64),
+        np.nan_to_num(wholes(judged / served)).astype(np.int64),
+        np.nan_to_num(wholes(judged * (1 + STRAIN) / served)).astype(np.int64),
         np.isfinite(demand_vcpu),
     )
 

@@ -113,6 +113,16 @@ def signals(
     return chosen
 
 
+def column_for(name: str) -> str:
+    """The column that a metric's name asks for. Raises MetricError for a name that is none."""
+    known = {"cpu": "vcpu", "memory": "memory_mib", "requests": "requests"}
+    if name in known:
+        return known[name]
+    if not name.startswith(CUSTOM) or name == CUSTOM:
+        raise MetricError(f"the metric {name!r} is not known: use cpu, memory, requests or custom:<column>")
+    return name.removeprefix(CUSTOM)
+
+
 def _told_by(loads: Mapping[str, FloatArray], task_memory_mib: int | None) -> list[str]:
     memory = ["memory"] if "memory_mib" in loads and task_memory_mib else []
     return memory + (["requests"] if np.nansum(loads.get("requests", np.zeros(1))) > 0 else [])
@@ -130,11 +140,9 @@ def _signal(
     if name == "memory":
         if task_memory_mib is None:
             raise MetricError("a policy on memory needs the memory of a task: give --task-memory-mib")
-        share = _column(loads, "memory_mib", name) / task_memory_mib
+        share = _column(loads, column_for(name), name) / task_memory_mib
         return Signal((Measured(MEMORY, 1.0),), share * task_vcpu, task_memory_mib)
-    if name != "requests" and not (name.startswith(CUSTOM) and len(name) > len(CUSTOM)):
-        raise MetricError(f"the metric {name!r} is not known: use cpu, memory, requests or custom:<column>")
-    load = _column(loads, name.removeprefix(CUSTOM), name)
+    load = _column(loads, column_for(name), name)
     vcpu = _vcpu_of_one(demand_vcpu, load, name)
     return Signal((Measured(NAMES.get(name, name), task_vcpu / (100 * vcpu)),), load * vcpu)
 

@@ -39,10 +39,12 @@ def test_a_whole_number_under_the_least_is_named() -> None:
 
 
 def test_empty_rows_are_skipped_and_counted_as_a_spreadsheet_counts() -> None:
+    seen: set[str] = set()
+    first, second = rows("name\nx\n\nx\n", "names.csv", Row, ("name",))
+
+    assert first.unseen("name", seen) == "x"
     with pytest.raises(TableError, match='row 4, column name: "x" is listed twice'):
-        seen: set[str] = set()
-        for row in rows("name\nx\n\nx\n", "names.csv", Row, ("name",)):
-            row.unseen("name", seen)
+        second.unseen("name", seen)
 
 
 def test_a_column_is_known_by_its_heading_alone() -> None:
