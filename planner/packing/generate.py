@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from planner.packing.balanced import balanced_fleet
 from planner.packing.bound import dual_bound, resource_prices, rounded_up, volume_bound, volume_worth
 from planner.packing.clock import Deadline
-from planner.packing.greedy import Fleet, greedy_fleet
+from planner.packing.fluid import fluid_plan
+from planner.packing.greedy import Fleet, fleet_cost, greedy_fleet
 from planner.packing.master import Column, Master
 from planner.packing.pricing import Pricing, as_column
 from planner.packing.shapes import Shapes
 
-_MOST_ROWS = 400
-"""With more shapes than this, the problem is solved in parts: the master's time grows with the square of its rows
-and more, and each of the parts, being a fair sample of all sizes, packs nearly as well as the whole."""
+MOST_ROWS = 400
+"""With more shapes than this one master is too slow: its time grows with the square of its rows and more."""
+GOOD_ENOUGH = 2e-3
+"""A fleet of many shapes this near the bound (relative) is not searched further. Else they are solved in parts;
+each of these, being a fair sample of all sizes, packs nearly as well as the whole."""
 _ROWS_OF_A_PART = 200
 _ROUNDS_AFTER_PARTS = 10
 _WORTH_A_BOUND = 2e-4
@@ -38,8 +42,10 @@ class Generated:
     first_fleet: Fleet
     first_left: Any
     rounds: int
+    is_large: bool = False
+    """Too many shapes for one master."""
     parts: tuple[Part, ...] = ()
-    """Where there are many shapes."""
+    """Of a large problem, where its first fleet left much to gain."""
 
     def worth(self) -> Any:
         """(n) USD that one more task costs, by the duals of the best bound."""
@@ -82,11 +88,14 @@ def generate(
     """Solve the configuration linear program to within `enough` of its bound, or as far as time allows.
     `thorough` also spends integer programs on types whose worth stays open.
 
-    With many shapes the patterns come from parts of the problem that are solved by themselves, and rounds on
-    the whole are made only where they can raise the bound.
+    With many shapes there are patterns only where the first fleet is not good enough. They come from parts of the
+    problem that are solved by themselves, and rounds on the whole are made only where they can raise the bound.
     """
-    state = _first_state(shapes, demand)
-    if shapes.count > _MOST_ROWS:
+    state = _large_state(shapes, demand, deadline) if shapes.count > MOST_ROWS else _first_state(shapes, demand)
+    if state.is_large:
+        if _is_good_enough(state):
+            return state
+        deadline = deadline.share(0.5)
         _generate_parts(state, demand, -(-shapes.count // _ROWS_OF_A_PART), deadline.share(0.5), on_round)
         if sum(part.generated.bound for part in state.parts) <= state.bound * Fraction(1.0 + _WORTH_A_BOUND):
             return state
@@ -139,21 +148,66 @@ class _Smoothing:
 
 
 def _first_state(shapes: Shapes, demand: Any) -> Generated:
-    pricing = Pricing(shapes)
     prices = resource_prices(demand, shapes)
-    fluid = shapes.needs @ prices
-    state = Generated(
+    state = _priced_by_resources(shapes, demand, prices)
+    _take_fleet(state, *greedy_fleet(shapes, demand, shapes.needs @ prices, shapes.rooms @ prices))
+    return state
+
+
+def _large_state(shapes: Shapes, demand: Any, deadline: Deadline) -> Generated:
+    """The fleet and the bound of the fluid relaxation; the greedy fleet where that is cheaper or holds more."""
+    prices = resource_prices(demand, shapes)
+    state = replace(_priced_by_resources(shapes, demand, prices), is_large=True)
+    balanced = balanced_fleet(shapes, demand, shapes.limits, deadline)
+    _take_fleet(state, *balanced)
+    plan = fluid_plan(shapes, demand, deadline)
+    if plan is not None:
+        state.pricing.weights[:] = plan.prices * shapes.rooms * float(state.pricing.scale.per_usd)
+        worth = state.pricing.scale.whole(plan.worth)
+        _take_bound(state, worth, state.pricing.price(worth, demand, 200, 1e-5), demand)
+    if not deadline.passed() and not _is_good_enough(state):
+        greedy = greedy_fleet(shapes, demand, state.worth(), shapes.rooms @ prices)
+        if (int(greedy[1].sum()), fleet_cost(greedy[0], shapes)) < (int(balanced[1].sum()), _first_cost(state)):
+            _take_fleet(state, *greedy)
+    return state
+
+
+def _is_good_enough(state: Generated) -> bool:
+    return not state.first_left.any() and _first_cost(state) <= float(state.bound) * (1.0 + GOOD_ENOUGH)
+
+
+def _priced_by_resources(shapes: Shapes, demand: Any, prices: Any) -> Generated:
+    """No fleet yet, and the bound that one price a resource proves."""
+    pricing = Pricing(shapes)
+    return Generated(
         Master(shapes, demand),
         pricing,
         volume_bound(prices, demand, shapes, pricing.scale),
-        pricing.scale.whole(fluid),
+        pricing.scale.whole(shapes.needs @ prices),
         volume_worth(prices, shapes, pricing.scale),
-        *greedy_fleet(shapes, demand, fluid, shapes.rooms @ prices),
+        {},
+        demand.copy(),
         0,
     )
-    for column in state.first_fleet:
+
+
+def _take_fleet(state: Generated, fleet: Fleet, left: Any) -> None:
+    state.first_fleet, state.first_left = fleet, left
+    for column in fleet:
         state.master.add(column)
-    return state
+
+
+def _first_cost(state: Generated) -> float:
+    return fleet_cost(state.first_fleet, state.pricing.shapes)
+
+
+def _take_bound(state: Generated, worth: Any, found: Any, demand: Any) -> bool:
+    """Keep what `worth` proves with `found` (worth and upper bound a type), if it is more than is known."""
+    bound = dual_bound(worth, found[:, 1].tolist(), demand, state.pricing.shapes, state.pricing.scale)
+    improved = bound > state.bound
+    if improved:
+        state.bound, state.duals, state.worth_at_most = bound, worth, found[:, 1].copy()
+    return improved
 
 
 def _generate_parts(
@@ -205,10 +259,7 @@ def _one_round(
     found = pricing.price(worth, demand, nodes, 1e-5)
     if is_last:
         pricing.settle(found, worth, demand, thorough=thorough)
-    bound = dual_bound(worth, found[:, 1].tolist(), demand, shapes, pricing.scale)
-    improved = bound > state.bound
-    if improved:
-        state.bound, state.duals, state.worth_at_most = bound, worth, found[:, 1].copy()
+    improved = _take_bound(state, worth, found, demand)
     ratio = found[:, 0] / pricing.prices
     best = np.argsort(-ratio, kind="stable")
     added = 0

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from planner.packing.balanced import balanced_fleet
 from planner.packing.clock import Deadline
 from planner.packing.dive import dive
-from planner.packing.generate import Generated
+from planner.packing.generate import GOOD_ENOUGH, Generated
 from planner.packing.greedy import Fleet, fleet_cost, greedy_fleet
 from planner.packing.repack import improve
 from planner.packing.small import solve_small
@@ -52,8 +53,8 @@ def pack_zone(
     worth = state.worth()
     if deadline.passed():
         return ZoneFleet(*greedy_fleet(shapes, demand, worth))
-    if state.parts:
-        return _pack_parts(state, demand, stock, goal, deadline, seed)
+    if state.is_large:
+        return _pack_large(state, demand, stock, goal, deadline, seed, best if known else None)
     for number, (batch, rounds) in enumerate(_ATTEMPTS[:attempts]):
         if number and deadline.passed():
             break
@@ -76,12 +77,31 @@ def pack_zone(
     return best
 
 
-def _pack_parts(
-    state: Generated, demand: Any, stock: Any, goal: float, deadline: Deadline, seed: int
+def _pack_large(
+    state: Generated,
+    demand: Any,
+    stock: Any,
+    goal: float,
+    deadline: Deadline,
+    seed: int,
+    known: ZoneFleet | None,
 ) -> ZoneFleet:
-    """Each part by itself, one after the other, then the whole repacked."""
+    """All instances filled side by side, or part by part where that is cheaper; then repacked."""
+    shapes = state.pricing.shapes.with_limits(stock)
+    found = [known or ZoneFleet(*balanced_fleet(shapes, demand, stock, deadline))]
+    if state.parts:
+        found.append(_pack_parts(state, demand, stock, deadline.share(0.8), seed))
+    best = min(found, key=lambda zone: (zone.missing, fleet_cost(zone.fleet, shapes)))
+    types = np.arange(len(shapes.offers))
+    near = goal * (1.0 + GOOD_ENOUGH)
+    fleet = improve(best.fleet, shapes, state.worth(), types, deadline, seed=seed, good_enough=near)
+    return ZoneFleet(fleet, best.left)
+
+
+def _pack_parts(state: Generated, demand: Any, stock: Any, time: Deadline, seed: int) -> ZoneFleet:
+    """Each part by itself, one after the other."""
     fleet: Fleet = {}
-    left, rest, time = demand.copy(), stock.copy(), deadline.share(0.8)
+    left, rest = demand.copy(), stock.copy()
     for number, part in enumerate(state.parts):
         share = time.share(1.0 / (len(state.parts) - number))
         packed = pack_zone(part.generated, demand[part.chosen], rest, 0.0, share, seed, _ATTEMPTS_A_PART)
@@ -91,6 +111,4 @@ def _pack_parts(
             fleet[whole] = fleet.get(whole, 0) + count
             if rest[column[0]] < UNLIMITED:
                 rest[column[0]] -= count
-    shapes = state.pricing.shapes.with_limits(stock)
-    types = np.arange(len(shapes.offers))
-    return ZoneFleet(improve(fleet, shapes, state.worth(), types, deadline, seed=seed, good_enough=goal), left)
+    return ZoneFleet(fleet, left)

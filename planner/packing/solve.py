@@ -12,11 +12,12 @@ import numpy as np
 
 from planner.model import InstanceType, Resources, TaskType
 from planner.packing.assemble import assemble, left_over
-from planner.packing.bound import dual_bound, floor_to_float, rounded_up
+from planner.packing.balanced import balanced_fleet
+from planner.packing.bound import floor_to_float, part_bound, rounded_up
 from planner.packing.check import checked
 from planner.packing.clock import Clock, Deadline
 from planner.packing.exact_kernels import exact_pattern, work_of
-from planner.packing.generate import Generated, generate
+from planner.packing.generate import MOST_ROWS, Generated, generate
 from planner.packing.greedy import Fleet, fleet_cost
 from planner.packing.moves import moves_to
 from planner.packing.pricing import Pricing
@@ -28,9 +29,10 @@ from planner.packing.spares import add_spares, spare_floor
 from planner.packing.spot import SpotPools
 from planner.packing.type_search import choose_types
 from planner.packing.variants import UNLIMITED, exact
+from planner.packing.zone_counts import Counted, solve_by_counts
 from planner.packing.zone_program import solve_zones
 from planner.packing.zone_search import ZoneSearch
-from planner.packing.zones import ZoneDemand, least_demands, other_demands, places_of, zone_demand
+from planner.packing.zones import ZoneDemand, least_demands, other_demands, zone_demand
 from planner.units import CpuUnits, MiB, Seconds, UsdPerHour
 
 DEFAULT_TIME_LIMIT: Final = Seconds(60)
@@ -95,8 +97,8 @@ class _Task:
         counts, on_spot = unit_counts(self.problem, self.left_out)
         self.fewest = zone_demand(counts, on_spot, self.problem.zones, self.problem.survive_zone_loss)
         """The fewest places that the rules allow."""
-        rules = self.problem.zones, self.problem.survive_zone_loss
-        self.parts = least_demands(counts, on_spot, *rules)
+        self.parts = self._parts(counts, on_spot)
+        """What every fleet holds at least, as (factor, demand)."""
         self.demand = self.fewest
         """The places that are packed."""
         self.total = self.shapes.demand(self.fewest.places.sum(axis=0))
@@ -105,29 +107,35 @@ class _Task:
         pools = SpotPools.of(self.problem, self.shapes)
         proved = Fraction(0)
         if pools is not None:
-            proved = pools.bound(self.total, self.deadline.share(0.25))
+            proved = pools.bound(self.total, self.parts[0], self.deadline.share(0.25))
             self.shapes = pools.capped()
         most = self.problem.max_types
         # Where rules add whole instances in every zone, the last 0.01 % of the linear program costs too much time.
         thorough = self.problem.zones == 1 and most is None
-        state = generate(self.shapes, self.total, self.deadline.share(0.5), on_round=tick, thorough=thorough)
+        # Of many shapes, the search for prices gives the first fleet too.
+        share = self.deadline.share(0.9 if self.shapes.count > MOST_ROWS else 0.5)
+        state = generate(self.shapes, self.total, share, on_round=tick, thorough=thorough)
         first: list[Fleet] | None = None
         if most is not None and len({v.base for v in self.shapes.offers}) > most:
             spreads = self._spreads(state)
             zones = [[self.shapes.demand(places) for places in spread.places] for spread in spreads]
-            parts = [(float(factor), self.shapes.demand(places)) for factor, places in self.parts]
-            chosen = choose_types(self.shapes, parts, zones, state, most, self.deadline.share(0.5), self.seed)
+            proved = max(proved, self._first_bound(state))
+            (share, needed), *others = self.parts
+            parts = [(1.0, float(share) * needed), *((float(factor), demand) for factor, demand in others)]
+            chosen = choose_types(
+                self.shapes, self.total, parts, zones, state, proved, most, self.deadline.share(0.5), self.seed
+            )
             if chosen is None:
                 return nothing_placed(self._no_choice())
             self.demand = spreads[chosen.spread]
             state, first = chosen.generated, chosen.fleets
             proved = max(proved, chosen.bound)
         elif pools is None:
-            proved = self._bound_by_parts(state)
+            proved = self._first_bound(state)
         if self.gap_goal == 0.0 and not self.deadline.passed():
-            whole = uncapped(self.shapes)
-            small = solve_small(whole, self.total, whole.limits, self.deadline.share(0.25))
-            proved = max(proved, small.bound) if small else proved
+            whole, (factor, needed) = uncapped(self.shapes), self.parts[-1 if self.problem.survive_zone_loss else 0]
+            small = solve_small(whole, needed, whole.limits, self.deadline.share(0.25))
+            proved = max(proved, factor * small.bound) if small else proved
         counts, _ = unit_counts(self.problem, self.left_out)
         outright = solve_zones(self.problem, self.shapes, counts, self.deadline.share(0.5))
         proved = max(proved, outright.bound) if outright else proved
@@ -135,9 +143,30 @@ class _Task:
         fleets, shapes = self._fleets(state, proved, first, pools, tick), state.pricing.shapes
         if outright and not self._is_as_good(fleets, shapes, outright.fleets):
             self.demand, fleets, shapes = outright.demand, outright.fleets, self.shapes
+        counted = self._by_counts(state, fleets, shapes, proved, pools)
         if self.problem.spare_instances:
             add_spares(fleets, shapes, self.problem)
-        return checked(self.problem, self._packing(state, shapes, proved, fleets))
+        return checked(self.problem, self._packing(state, shapes, proved, fleets, counted))
+
+    def _by_counts(
+        self, state: Generated, fleets: list[Fleet], shapes: Shapes, proved: Fraction, pools: SpotPools | None
+    ) -> Counted | None:
+        """A better bound and a cheaper fleet, where there are few instances and the bound is not reached yet."""
+        held = sum(n * count for fleet in fleets for (_, pattern), count in fleet.items() for _, n in pattern)
+        cost = sum((shapes.exact_prices[t] * n for fleet in fleets for (t, _), n in fleet.items()), Fraction(0))
+        reached = rounded_up(proved, self.shapes) * (1 + exact(self.gap_goal))
+        if held < int(self.total.sum()) or cost <= reached or self.deadline.passed():
+            return None
+        counts, on_spot = unit_counts(self.problem, self.left_out)
+        return solve_by_counts(
+            self.problem, uncapped(self.shapes), counts, on_spot, [state.worth()], cost, self.deadline,
+            wants_fleet=pools is None and not self.problem.spare_instances,
+        )  # fmt: skip
+
+    def _parts(self, counts: list[int], on_spot: list[int], partly: frozenset[int] = frozenset()) -> list[Any]:
+        rules = self.problem.zones, self.problem.survive_zone_loss
+        least = least_demands(counts, on_spot, *rules, partly)
+        return [(factor, self.shapes.demand(places)) for factor, places in least]
 
     def _is_as_good(self, fleets: list[Fleet], shapes: Shapes, others: list[Fleet]) -> bool:
         """True where `fleets` hold everything and cost no more than `others`, which do."""
@@ -146,15 +175,15 @@ class _Task:
         other = sum(fleet_cost(fleet, self.shapes) for fleet in others)
         return held >= int(self.total.sum()) and cost <= other * (1.0 + 1e-12)
 
-    def _bound_by_parts(self, state: Generated) -> Fraction:
-        """The best bound by whole instances in some of the zones."""
-        worth = state.worth_at_most.tolist()
-        best = state.bound
-        for factor, places in self.parts:
-            demand = self.shapes.demand(places)
-            bound = dual_bound(state.duals, worth, demand, self.shapes, state.pricing.scale)
-            best = max(best, factor * rounded_up(bound, self.shapes))
-        return best
+    def _first_bound(self, state: Generated) -> Fraction:
+        best = self._bound_by_parts(state, self.parts)
+        # Where places are shared between losses, the linear program of all places is that of too many.
+        return best if self.problem.survive_zone_loss else max(best, state.bound)
+
+    def _bound_by_parts(self, state: Generated, parts: list[Any]) -> Fraction:
+        """The best bound by what the fleet, or that of some of the zones, holds at least."""
+        worth, shapes = state.worth_at_most.tolist(), uncapped(state.pricing.shapes)
+        return max(part_bound(state.duals, worth, part, shapes, state.pricing.scale) for part in parts)
 
     def _spreads(self, state: Generated) -> list[ZoneDemand]:
         """Ways to spread the tasks over the zones."""
@@ -175,7 +204,8 @@ class _Task:
         pools: SpotPools | None,
         tick: Callable[[], None],
     ) -> list[Fleet]:
-        goal = float(rounded_up(bound, self.shapes)) / self.problem.zones * (1.0 + self.gap_goal)
+        best = max(bound, state.bound)
+        goal = float(rounded_up(best, self.shapes)) / self.problem.zones * (1.0 + self.gap_goal)
         search = ZoneSearch(self.problem, state, self.demand, goal, self.deadline, self.seed)
         if pools is None:
             if first is None and self.problem.zones == 1 and not state.first_left.any():
@@ -183,8 +213,14 @@ class _Task:
             return search.fleets(first, tick)
         return pools.fleets(search, state.pricing.shapes, tick)
 
-    def _packing(self, state: Generated, shapes: Shapes, proved: Fraction, fleets: list[Fleet]) -> Packing:
+    def _packing(
+        self, state: Generated, shapes: Shapes, proved: Fraction, fleets: list[Fleet], counted: Counted | None
+    ) -> Packing:
         instances, running = assemble(self.problem, shapes, fleets, self.demand)
+        if counted is not None:
+            proved = max(proved, counted.bound)
+            if counted.instances is not None:
+                instances, running = counted.instances, counted.running
         moves = moves_to(self.problem, instances)
         moving = exact(self.problem.moving_usd_per_hour) * sum(m.started for m in moves)
         cost = moving + sum((exact(self._price_of(line)) * line.count for line in instances), Fraction(0))
@@ -230,14 +266,15 @@ class _Task:
 
     def _bound(self, state: Generated, proved: Fraction, running: Any) -> Fraction:
         """The bound for the tasks that were placed, which are all but those max_count had no room for."""
-        places = places_of([running[unit] for unit in range(2 * len(self.problem.tasks))], self.fewest)
-        placed = self.shapes.demand(places)
+        services = len(self.problem.tasks)
+        counts, _ = unit_counts(self.problem, self.left_out)
+        placed = [running[s] + running[s + services] for s in range(services)]
         spares = spare_floor(self.shapes, self.problem)
-        if (placed == self.total).all():
+        if placed == counts:
             return rounded_up(proved, self.shapes) + spares
-        shapes = uncapped(state.pricing.shapes)
-        some = dual_bound(state.duals, state.worth_at_most.tolist(), placed, shapes, state.pricing.scale)
-        return rounded_up(some, self.shapes) + spares
+        partly = frozenset(s for s, n in enumerate(counts) if placed[s] < n)
+        parts = self._parts(placed, [running[s + services] for s in range(services)], partly)
+        return rounded_up(self._bound_by_parts(state, parts[:1]), self.shapes) + spares
 
     def _no_choice(self) -> tuple[Unplaced, ...]:
         reason = f"no {self.problem.max_types} instance types together take every task; allow more types"
@@ -298,4 +335,5 @@ def load_kernels() -> None:
     work_of(needs, few, room)
     exact_pattern(few, needs, few, shapes.ports, shapes.fits[:, 0], room, none)
     Pricing(shapes).one(0, few, few, 0, 200)
+    balanced_fleet(shapes, few, shapes.limits, Deadline(None, 0.0))
     solve_small(shapes.part(range(3)), few[:3], shapes.limits, Deadline(None, 0.0))

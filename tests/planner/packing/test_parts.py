@@ -19,7 +19,8 @@ OFFERS = (offer("c", 2048, 3900, 0.10), offer("m", 2048, 7800, 0.13), offer("r",
 @pytest.fixture(autouse=True)
 def _in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cuts 40 shapes into 4 parts, where a real problem has thousands."""
-    monkeypatch.setattr(generation, "_MOST_ROWS", 20)
+    monkeypatch.setattr(generation, "MOST_ROWS", 20)
+    monkeypatch.setattr(generation, "GOOD_ENOUGH", 0.0)
     monkeypatch.setattr(generation, "_ROWS_OF_A_PART", 10)
 
 
