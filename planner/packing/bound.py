@@ -59,6 +59,17 @@ def dual_bound(
     return max(Fraction(0), total / scale.per_usd)
 
 
+def part_bound(
+    duals: Any, worth_at_most: Sequence[int], part: tuple[Fraction, Any], shapes: Shapes, scale: MoneyScale
+) -> Fraction:
+    """As `dual_bound`, for a (factor, demand) pair: factor x what a fleet for the demand costs. A factor of
+    1 / n stands for n fleets at once, which may use each limit n times."""
+    factor, demand = part
+    copies = factor.denominator if factor < 1 else 1
+    limits = np.where(shapes.limits < UNLIMITED, shapes.limits * copies, shapes.limits)
+    return factor * rounded_up(dual_bound(duals, worth_at_most, demand, shapes.with_limits(limits), scale), shapes)
+
+
 def resource_prices(demand: Any, shapes: Shapes) -> Any:
     """A price (r) in USD for one unit of each resource, such that no type is worth more than it costs and the
     needs of all tasks are worth the most. One small linear program."""
@@ -104,13 +115,19 @@ def volume_bound(prices: Any, demand: Any, shapes: Shapes, scale: MoneyScale) ->
 
 def rounded_up(bound: Fraction, shapes: Shapes) -> Fraction:
     """Every fleet costs a whole multiple of the prices' greatest common divisor, so the bound may too."""
+    step = common_step(shapes)
+    return step * math.ceil(bound / step)
+
+
+def common_step(shapes: Shapes) -> Fraction:
+    """The greatest common divisor of all prices, USD per hour."""
     step = Fraction(0)
     for price in shapes.exact_prices:
         step = Fraction(
             math.gcd(step.numerator * price.denominator, price.numerator * step.denominator),
             step.denominator * price.denominator,
         )
-    return step * math.ceil(bound / step)
+    return step
 
 
 def floor_to_float(value: Fraction) -> float:

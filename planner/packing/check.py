@@ -27,8 +27,23 @@ def _line_violations(
     offers: dict[str, InstanceType],
     problem: PackingProblem,
 ) -> list[str]:
+    if not line.takes_over:
+        return _content_violations(line, Counter(line.tasks) + Counter(line.standby), tasks, offers, problem)
+    found = [f"an instance in {line.zone} takes over from its own zone"] if line.zone in line.takes_over else []
+    for over in line.takes_over.values():
+        held = Counter(line.tasks) + Counter(line.standby) + Counter(over)
+        found += _content_violations(line, held, tasks, offers, problem)
+    return list(dict.fromkeys(found))
+
+
+def _content_violations(
+    line: PackedInstances,
+    held: Counter[str],
+    tasks: dict[str, TaskType],
+    offers: dict[str, InstanceType],
+    problem: PackingProblem,
+) -> list[str]:
     offer = offers[line.instance_type]
-    held = Counter(line.tasks) + Counter(line.standby)
     load = problem.daemons
     ports: Counter[int] = Counter()
     found = []
@@ -52,7 +67,7 @@ def _line_violations(
             found.append(f"{service} may not run on {offer.instance_type} by its constraints")
         if line.purchase == SPOT and not task.may_use_spot:
             found.append(f"{service} may not run on Spot")
-    if line.purchase == SPOT and line.standby:
+    if line.purchase == SPOT and (line.standby or line.takes_over):
         found.append(f"places are kept free on Spot, on {offer.instance_type}")
     if held and not load.fits_in(offer.room):
         found.append(f"{offer.instance_type} holds {load} in {offer.room}")
@@ -77,7 +92,10 @@ def _zone_violations(problem: PackingProblem, packing: Packing) -> list[str]:
     names = [problem.zone_name(z) for z in range(problem.zones)]
     running = {name: Counter[str]() for name in names}
     places = {name: Counter[str]() for name in names}
+    over = {name: Counter[str]() for name in names}
     for line in packing.instances:
+        for lost, taken in line.takes_over.items():
+            over[lost].update({s: n * line.count for s, n in taken.items()})
         running[line.zone].update({s: n * line.count for s, n in line.tasks.items()})
         places[line.zone].update({s: n * line.count for s, n in line.tasks.items()})
         places[line.zone].update({s: n * line.count for s, n in line.standby.items()})
@@ -89,7 +107,7 @@ def _zone_violations(problem: PackingProblem, packing: Packing) -> list[str]:
             found.append(f"{task.service} is spread unevenly: {counts}")
         if problem.survive_zone_loss and task.service not in short:
             total = sum(places[name][task.service] for name in names)
-            if any(total - places[name][task.service] < task.count for name in names):
+            if any(total - places[name][task.service] + over[name][task.service] < task.count for name in names):
                 found.append(f"{task.service} would not survive the loss of a zone")
     return found
 

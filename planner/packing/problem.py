@@ -41,8 +41,9 @@ class PackingProblem:
     """Tasks to place, types that can be bought, and the rules the fleet must keep.
 
     `zones`: the tasks of each service are spread evenly, their numbers differing by at most one. With
-    `survive_zone_loss` every service also has places kept free for it, so that after the loss of any one
-    zone the other zones hold all its tasks. `max_types` limits the different types in the fleet.
+    `survive_zone_loss` the on-demand instances also have room kept free, so that after the loss of any one
+    zone the tasks that ran there all fit on the other zones, beside those that run there. `max_types` limits
+    the different types in the fleet.
     `spare_instances` adds that many instances beyond the tasks' need, each able to take over any one
     instance of the fleet. `daemons` is what daemon services take on every instance.
     `member_of[service]` lists memberOf expressions over attributes that an instance type fixes, beside those
@@ -206,8 +207,9 @@ class Unplaced:
 
 @dataclass(frozen=True, slots=True)
 class PackedInstances:
-    """`count` equal instances in one zone. `tasks` run on each of them; `standby` are places kept free
-    on each for tasks of a zone that is lost."""
+    """`count` equal instances in one zone. `tasks` run on each of them; `standby` are places kept free on each
+    for tasks of any zone that is lost, `takes_over` the tasks that each takes over when the zone named is lost,
+    in room that is shared between losses."""
 
     instance_type: str
     zone: str
@@ -215,6 +217,7 @@ class PackedInstances:
     tasks: Mapping[str, int]
     standby: Mapping[str, int] = field(default_factory=dict)
     purchase: str = ON_DEMAND
+    takes_over: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,10 +181,10 @@ def _run_whole(solver: Any, columns: int, deadline: Deadline) -> None:
     run_to_optimum(solver, _NODES, deadline)
 
 
-def run_to_optimum(solver: Any, nodes: int, deadline: Deadline) -> None:
-    """Solve in whole numbers to the optimum, or as far as `nodes` and the deadline allow."""
+def run_to_optimum(solver: Any, nodes: int, deadline: Deadline, within: float = 1e-7) -> None:
+    """Solve in whole numbers to the optimum or `within` of it, or as far as `nodes` and the deadline allow."""
     solver.setOptionValue("mip_max_nodes", nodes)
     solver.setOptionValue("mip_rel_gap", 0.0)
-    solver.setOptionValue("mip_abs_gap", 1e-7)
+    solver.setOptionValue("mip_abs_gap", max(1e-7, within))
     solver.setOptionValue("random_seed", 0)
     run_within(solver, deadline)

@@ -120,8 +120,8 @@ class _Task:
             spreads = self._spreads(state)
             zones = [[self.shapes.demand(places) for places in spread.places] for spread in spreads]
             proved = max(proved, self._first_bound(state))
-            (share, needed), *others = self.parts
-            parts = [(1.0, float(share) * needed), *((float(factor), demand) for factor, demand in others)]
+            (part, needed), *others = self.parts
+            parts = [(1.0, float(part) * needed), *((float(factor), demand) for factor, demand in others)]
             chosen = choose_types(
                 self.shapes, self.total, parts, zones, state, proved, most, self.deadline.share(0.5), self.seed
             )
@@ -133,7 +133,10 @@ class _Task:
         elif pools is None:
             proved = self._first_bound(state)
         if self.gap_goal == 0.0 and not self.deadline.passed():
-            whole, (factor, needed) = uncapped(self.shapes), self.parts[-1 if self.problem.survive_zone_loss else 0]
+            whole, (factor, needed) = (
+                uncapped(self.shapes),
+                self.parts[-1 if self.problem.survive_zone_loss else 0],
+            )
             small = solve_small(whole, needed, whole.limits, self.deadline.share(0.25))
             proved = max(proved, factor * small.bound) if small else proved
         counts, _ = unit_counts(self.problem, self.left_out)
@@ -177,8 +180,11 @@ class _Task:
 
     def _first_bound(self, state: Generated) -> Fraction:
         best = self._bound_by_parts(state, self.parts)
-        # Where places are shared between losses, the linear program of all places is that of too many.
-        return best if self.problem.survive_zone_loss else max(best, state.bound)
+        # Places that are shared between losses are fewer than those packed, and limits by pool are no rule.
+        is_of_all = not self.problem.survive_zone_loss and state.pricing.shapes.limits.tolist() == [
+            v.limit for v in state.pricing.shapes.offers
+        ]
+        return max(best, state.bound) if is_of_all else best
 
     def _bound_by_parts(self, state: Generated, parts: list[Any]) -> Fraction:
         """The best bound by what the fleet, or that of some of the zones, holds at least."""

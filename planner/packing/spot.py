@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from planner.packing.bound import part_bound
 from planner.packing.clock import Deadline
 from planner.packing.generate import generate
 from planner.packing.greedy import Fleet
@@ -57,8 +58,9 @@ class SpotPools:
         """Most of the Spot capacity that one type can have, which has a pool in every zone."""
         return min(Fraction(1), exact(self.rule.max_pool_share) * self.problem.zones)
 
-    def bound(self, total: Any, deadline: Deadline) -> Fraction:
-        """USD per hour; holds for every fleet that keeps the rule."""
+    def bound(self, total: Any, part: tuple[Fraction, Any], deadline: Deadline) -> Fraction:
+        """USD per hour; holds for every fleet that keeps the rule. `part` is the (factor, demand) that every fleet
+        holds, `total` the places that are going to be packed."""
         multipliers = self._pour(total)
         share, bases = self._type_share, [v.base for v in self.shapes.offers]
         for _ in range(40):
@@ -72,7 +74,9 @@ class SpotPools:
             multipliers = {base: m / 2 for base, m in multipliers.items()}
         else:
             prices = list(self.shapes.exact_prices)
-        return generate(priced_otherwise(self.shapes, prices), total, deadline).bound
+        state = generate(priced_otherwise(self.shapes, prices), total, deadline)
+        pricing = state.pricing
+        return part_bound(state.duals, state.worth_at_most.tolist(), part, pricing.shapes, pricing.scale)
 
     def _pour(self, total: Any) -> dict[int, Fraction]:
         """Multipliers of the rule by type, from the fleet of broken instances; also learns its Spot capacity."""

@@ -18,6 +18,7 @@ import numpy as np
 from planner.packing.clock import Deadline
 from planner.packing.generate import Generated, generate
 from planner.packing.shapes import Shapes
+from planner.packing.variants import UNLIMITED
 from planner.packing.whole_counts import MOST_TYPES, MOST_WAYS, least_whole_costs
 
 _MOST_CHOICES: Final = 60_000
@@ -38,7 +39,10 @@ class TypeChoices:
     """Choices of at most K types with a lower bound (USD per hour) each."""
 
     shapes: Shapes
+    places: Any
+    """(n) what is packed."""
     demand: Any
+    """(n) what every fleet holds at least, which may be parts of tasks."""
     sets: Any
     """(choices, k) numbers of types; a choice of fewer repeats one."""
     bounds: Any
@@ -66,6 +70,17 @@ class TypeChoices:
 
     def close(self, choice: int, bound: float) -> None:
         self.bounds[choice] = max(self.bounds[choice], bound)
+
+    def close_by(self, choice: int, state: Generated) -> None:
+        """Take what the dual prices of a choice's own linear program prove of `demand`."""
+        scale, shapes = state.pricing.scale, state.pricing.shapes
+        kinds = list(
+            zip(scale.prices, state.worth_at_most.tolist(), (v.limit for v in shapes.offers), strict=True)
+        )
+        factor = min((p / w for p, w, most in kinds if w > p and most >= UNLIMITED), default=1.0)
+        saved = sum(most * max(0.0, factor * w - p) for p, w, most in kinds if most < UNLIMITED)
+        bound = factor * float(state.duals @ self.demand) - saved
+        self.close(choice, bound / float(scale.per_usd) * (1.0 - _SAFETY))
 
     def whole(self) -> Any:
         """(choices) the bounds, lifted to what whole instances can cost."""
@@ -168,7 +183,7 @@ def _learn_spot(choices: TypeChoices, directions: Any) -> None:
             choices.bounds = np.maximum(choices.bounds, bound * (1.0 - _SAFETY))
 
 
-def list_choices(shapes: Shapes, demand: Any, most: int) -> TypeChoices:
+def list_choices(shapes: Shapes, places: Any, demand: Any, most: int) -> TypeChoices:
     """All choices of `most` types that can take every task, or the likeliest where there are too many."""
     ways = _ways(shapes)
     types = len(ways)
@@ -183,6 +198,7 @@ def list_choices(shapes: Shapes, demand: Any, most: int) -> TypeChoices:
     sets = sets[covers]
     choices = TypeChoices(
         shapes,
+        places,
         demand,
         sets,
         np.zeros(len(sets)),
@@ -248,13 +264,13 @@ def close_choices(choices: TypeChoices, unlimited: Generated, target: float, dea
         if c in solved or choices.whole()[c] >= min(target, choices.outside):
             return
         solved.add(c)
-        state = generate(choices.only(c), choices.demand, deadline, max_rounds=60, enough=5e-4, thorough=False)
-        choices.close(c, float(state.bound) * (1.0 - _SAFETY))
+        state = generate(choices.only(c), choices.places, deadline, max_rounds=60, enough=5e-4, thorough=False)
+        choices.close_by(c, state)
         worth = pricing.scale.whole(state.worth())
-        found = pricing.price(worth, choices.demand, 3_000, 1e-5)
+        found = pricing.price(worth, choices.places, 3_000, 1e-5)
         choices.learn(worth / per_usd, found[:, 1] / per_usd)
 
 
-def rule_bound(choices: TypeChoices, unlimited: Generated) -> Fraction:
-    """USD per hour; holds for every fleet of at most K types."""
-    return max(Fraction(choices.least), unlimited.bound)
+def rule_bound(choices: TypeChoices, unlimited: Fraction) -> Fraction:
+    """USD per hour; holds for every fleet of at most K types. `unlimited` is a bound without that rule."""
+    return max(Fraction(choices.least), unlimited)

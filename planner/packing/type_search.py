@@ -60,24 +60,27 @@ class _Trial:
 
 def choose_types(
     shapes: Shapes,
+    places: Any,
     parts: list[tuple[float, Any]],
     spreads: list[list[Any]],
     unlimited: Generated,
+    proved: Fraction,
     most: int,
     deadline: Deadline,
     seed: int,
 ) -> Chosen | None:
     """The choice with the cheapest fleets found; None where no choice takes all tasks.
 
-    `parts` are demands (places a shape) that bound the fleet by factor x cost, the first of them all places with
-    factor 1; `spreads` are ways to spread those, each the places a shape in each zone.
+    `places` (n) are packed; `parts` are demands (n) that bound the fleet by factor x cost, the first of them,
+    which may be parts of tasks, with factor 1; `spreads` are ways to spread the places, each the places a shape in
+    each zone. `proved` is a bound without the rule.
     """
-    choices = list_choices(shapes, parts[0][1], most)
+    choices = list_choices(shapes, places, parts[0][1], most)
     if choices.sets.shape[0] == 0:
         return None
     per_usd = float(unlimited.pricing.scale.per_usd)
     choices.learn(unlimited.duals / per_usd, unlimited.worth_at_most / per_usd)
-    choices.outside = max(choices.outside, float(unlimited.bound))
+    choices.outside = max(choices.outside, float(proved))
     close_choices(choices, unlimited, math.inf, deadline.share(0.3))
     few = _few_of(choices, most)
     many = sum(unlimited.first_fleet.values()) > _MANY_INSTANCES * len(spreads[0])
@@ -89,7 +92,7 @@ def choose_types(
         best = search.widened(best, min(_MOST_ADDED, most - few.sets.shape[1]))
     if best.fleets is not None:
         choices.raise_to_whole(parts, best.cost)
-    bound = rule_bound(choices, unlimited)
+    bound = rule_bound(choices, proved)
     return Chosen(best.state.pricing.shapes, best.state, bound, best.spread, best.fleets)
 
 
@@ -97,7 +100,7 @@ def _few_of(choices: TypeChoices, most: int) -> TypeChoices:
     """Choices of a few types, from which more are added one at a time; `choices` itself where that is enough."""
     if most <= _SEARCHED:
         return choices
-    few = list_choices(choices.shapes, choices.demand, _SEARCHED)
+    few = list_choices(choices.shapes, choices.places, choices.demand, _SEARCHED)
     for duals, worth in choices.cuts[len(few.cuts) :]:
         few.learn(duals, worth)
     return few if few.sets.shape[0] else choices
@@ -182,11 +185,11 @@ class _Search:
 
     def _program(self, c: int, deadline: Deadline) -> Generated:
         state = self._solved(self.choices.only(c), deadline)
-        self.choices.close(c, float(state.bound) * (1.0 - 1e-9))
+        self.choices.close_by(c, state)
         return state
 
     def _solved(self, shapes: Shapes, deadline: Deadline) -> Generated:
-        return generate(shapes, self.choices.demand, deadline, max_rounds=60, enough=5e-4, thorough=False)
+        return generate(shapes, self.choices.places, deadline, max_rounds=60, enough=5e-4, thorough=False)
 
     def _fleets(self, state: Generated, zones: list[Any], deadline: Deadline) -> list[Fleet] | None:
         """A fleet for each of `zones`; None where max_count leaves tasks out."""

@@ -1,7 +1,7 @@
 """Small problems in several zones, or with few types, solved outright: one integer program (HiGHS) over every full
 filling of every type in every zone.
 
-It also decides where the odd tasks and the kept places of each service go, which the search takes as given.
+It also decides where the odd tasks of each service go, which the search takes as given.
 """
 
 from __future__ import annotations
@@ -40,8 +40,10 @@ class ZonesAnswer:
 def solve_zones(
     problem: PackingProblem, shapes: Shapes, counts: list[int], deadline: Deadline
 ) -> ZonesAnswer | None:
-    """The cheapest fleets and a bound; None where the problem is not small, has Spot or running instances, or
-    gave no answer before the deadline."""
+    """The cheapest fleets and a bound; None where the problem is not small, has to survive a zone, has Spot or
+    running instances, or gave no answer before the deadline."""
+    if problem.survive_zone_loss:
+        return None
     many = sum(counts) > _MOST_TASKS or (problem.zones == 1 and problem.max_types is None)
     if many or any(v.is_spot or v.by_zone for v in shapes.offers) or problem.spot is not None:
         return None
@@ -54,7 +56,7 @@ def solve_zones(
 
 @dataclass
 class _Program:
-    """Columns: fillings by zone, then running and places by service and zone, then the types that are used."""
+    """Columns: fillings by zone, then running tasks by service and zone, then the types that are used."""
 
     problem: PackingProblem
     shapes: Shapes
@@ -73,11 +75,9 @@ class _Program:
         self.buys = np.array(buys, np.int32).reshape(zones, -1)
         shape = (services, zones)
         self.running = np.zeros(shape, np.int32)
-        self.places = np.zeros(shape, np.int32)
         for s, count in enumerate(self.counts):
             for z in range(zones):
                 self.running[s, z] = self._column(0.0, count // zones, -(-count // zones))
-                self.places[s, z] = self._column(0.0, 0, count)
         bases = sorted({v.base for v in self.shapes.offers})
         self.used = {base: self._column(0.0, 0, 1) for base in bases}
 
@@ -98,14 +98,10 @@ class _Program:
         zones = range(self.problem.zones)
         for s, count in enumerate(self.counts):
             self._row(count, count, {int(self.running[s, z]): 1.0 for z in zones})
-            for z in zones:
-                self._row(0.0, self.infinity, {int(self.places[s, z]): 1.0, int(self.running[s, z]): -1.0})
-                if self.problem.survive_zone_loss:
-                    self._row(count, self.infinity, {int(self.places[s, o]): 1.0 for o in zones if o != z})
         for i, group in enumerate(self.shapes.members):
             for z in zones:
                 held = {int(self.buys[z, k]): float(n) for k, n in enumerate(self.fillings[:, i].tolist()) if n}
-                self._row(0.0, self.infinity, held | {int(self.places[s, z]): -1.0 for s in group})
+                self._row(0.0, self.infinity, held | {int(self.running[s, z]): -1.0 for s in group})
         self._state_types()
         for z in list(zones)[1:]:
             # Zones are alike, so the dearer may come first.
@@ -135,9 +131,8 @@ class _Program:
         if (values[self.running].sum(axis=1) != self.counts).any():
             return None
         unused = np.zeros((self.problem.zones, len(self.counts)), np.int64)
-        demand = ZoneDemand(
-            np.hstack([values[self.running].T, unused]), np.hstack([values[self.places].T, unused])
-        )
+        running = np.hstack([values[self.running].T, unused])
+        demand = ZoneDemand(running, running)
         found = [self._fleet(values[self.buys[z]], demand.places[z]) for z in range(self.problem.zones)]
         fleets = [fleet for fleet in found if fleet is not None]
         return ZonesAnswer(demand, fleets, whole_bound(bound, self.shapes)) if len(fleets) == len(found) else None

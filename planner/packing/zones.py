@@ -25,9 +25,8 @@ def zone_demand(
 
     `on_spot` of the `counts` tasks of a service may run on Spot, evenly in every zone too. To survive the loss
     of a zone, n tasks need places so that any zones - 1 zones hold n: with at most q = ceil(n / (zones - 1))
-    places in a zone, n + q places in total are enough. They are the fewest possible: summed over the zone that
-    is lost, (zones - 1) x total >= zones x n. So a bound of a fleet for all places, wherever they are, is a
-    bound of every fleet that survives. Kept places are not on Spot.
+    places in a zone, n + q places in total are enough, and without sharing places the fewest possible: summed over
+    the zone that is lost, (zones - 1) x total >= zones x n. Kept places are not on Spot.
     """
     services = len(counts)
     running = np.zeros((zones, 2 * services), np.int64)
@@ -44,20 +43,32 @@ def zone_demand(
     return ZoneDemand(running, places)
 
 
-def least_demands(counts: list[int], on_spot: list[int], zones: int, survive_zone_loss: bool) -> list[Any]:
+def least_demands(
+    counts: list[int],
+    on_spot: list[int],
+    zones: int,
+    survive_zone_loss: bool,
+    partly: frozenset[int] = frozenset(),
+) -> list[Any]:
     """(factor, (units) places) pairs: factor x what a fleet for the places costs is a bound for all zones
     together. Instances are whole in each of these fleets, which matters where there are few.
 
-    Every zone runs at least its even share, rounded down. Whichever zone is lost, the others hold all tasks:
-    summed over the zones, zones - 1 times the cost of all is at least zones times that of such a fleet.
+    Whichever zone is lost, the others hold all tasks, those on Spot only as far as they run there. Taken together,
+    the fleets that are left hold zones times all tasks, and every instance is in zones - 1 of them. Room that
+    is kept for several losses is counted once so. Every zone runs at least its even share, rounded down.
+    Services that are placed `partly` (indices) need not survive.
     """
-    found = [(Fraction(1), zone_demand(counts, on_spot, zones, survive_zone_loss).places.sum(axis=0))]
+    every, lives = np.array(counts, np.int64), np.array([s not in partly for s in range(len(counts))], np.bool_)
+    copies = zones - 1 if survive_zone_loss else 1
+    loose = copies * np.array(on_spot, np.int64)
+    firm = (copies + (lives if survive_zone_loss else 0)) * every - loose
+    found = [(Fraction(1, copies), np.concatenate([firm, loose]))]
     if zones > 1:
         # Of a share, any part may be what runs on Spot.
         share = np.array([n // zones for n in counts], np.int64)
         firm = np.array([max(0, n // zones - f) for n, f in zip(counts, on_spot, strict=True)], np.int64)
         found.append((Fraction(zones), np.concatenate([firm, share - firm])))
-    if survive_zone_loss:
+    if survive_zone_loss and not partly:
         all_tasks = [n - f for n, f in zip(counts, on_spot, strict=True)] + on_spot
         found.append((Fraction(zones, zones - 1), np.array(all_tasks, np.int64)))
     return found
@@ -84,18 +95,6 @@ def other_demands(
 
 def _kept(count: int, zones: int) -> int:
     return -(-count // (zones - 1))
-
-
-def places_of(running: Any, demand: ZoneDemand) -> Any:
-    """(units) places that a fleet with so many running tasks a unit has at least: all that were asked for where
-    all tasks of the service run, else those of the running tasks."""
-    found = np.asarray(running, np.int64).copy()
-    services = found.shape[0] // 2
-    asked, places = demand.running.sum(axis=0), demand.places.sum(axis=0)
-    for s in range(services):
-        if found[s] + found[s + services] == asked[s] + asked[s + services]:
-            found[[s, s + services]] = places[[s, s + services]]
-    return found
 
 
 def _even(total: int, parts: int) -> list[int]:

@@ -104,6 +104,7 @@ def packing_document(result: Packing) -> dict[str, Any]:
                 "count": line.count,
                 "tasks": dict(line.tasks),
                 "standby": dict(line.standby),
+                "takes_over": {zone: dict(tasks) for zone, tasks in line.takes_over.items()},
                 "purchase": line.purchase,
             }
             for line in result.instances

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.packing import PackingProblem, pack
-from planner.packing.zones import other_demands, places_of, zone_demand
+from planner.packing.zones import other_demands, zone_demand
 from tests.planner.packing.build import offer, task
 
 
@@ -40,13 +40,6 @@ def test_every_spread_keeps_the_rules_with_the_fewest_places(
             if survive:
                 assert places.sum() - places.max() >= count
             assert places.sum() == (-(-count * zones // (zones - 1)) if survive else count)
-
-
-def test_places_of_a_service_that_is_not_placed_whole_are_those_of_its_running_tasks() -> None:
-    demand = zone_demand([4, 3], [0, 0], 2, survive_zone_loss=True)
-
-    # 4 of 4 run and need 8 places in 2 zones; 2 of 3 run
-    assert places_of([4, 2, 0, 0], demand).tolist() == [8, 2, 0, 0]
 
 
 @pytest.mark.parametrize("max_types", [None, 1])
