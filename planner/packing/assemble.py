@@ -17,11 +17,12 @@ Line = tuple[str, str, str, Named, Named]
 
 
 def assemble(
-    problem: PackingProblem, shapes: Shapes, fleets: list[Fleet], demand: ZoneDemand
+    problem: PackingProblem, shapes: Shapes, fleets: list[Fleet], demand: ZoneDemand, *, is_shared: bool = False
 ) -> tuple[tuple[PackedInstances, ...], Counter[int]]:
     """Name the tasks of each zone's fleet. Also returns how many tasks of each unit (index) run.
 
-    The places of a service are filled with running tasks first; the rest are its standby places.
+    The places of a service are filled with running tasks first; the rest are its standby places. `is_shared`: some
+    services share places, which is only so where all tasks find one.
     """
     services = len(problem.tasks)
     lines: Counter[Line] = Counter()
@@ -44,7 +45,7 @@ def assemble(
                     _named(problem, standby, services),
                 )
                 lines[key] += times
-    if problem.survive_zone_loss:
+    if problem.survive_zone_loss and not is_shared:
         _keep_what_survives(problem, lines, running)
     instances = tuple(
         PackedInstances(name, zone, count, dict(tasks), dict(standby), purchase)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any, Final
@@ -24,12 +25,14 @@ from planner.packing.pricing import Pricing
 from planner.packing.problem import PackedInstances, Packing, PackingProblem, Unplaced, price_of
 from planner.packing.room import allowed_types, unplaceable
 from planner.packing.shapes import Shapes, build_shapes, uncapped, unit_counts
+from planner.packing.shared_places import SharedPlace, share_places, told_by_loss
 from planner.packing.small import solve_small
 from planner.packing.spares import add_spares, spare_floor
 from planner.packing.spot import SpotPools
+from planner.packing.type_choice import TypeChoices
 from planner.packing.type_search import choose_types
 from planner.packing.variants import UNLIMITED, exact
-from planner.packing.zone_counts import Counted, solve_by_counts
+from planner.packing.zone_counts import Counted, is_few, solve_by_counts
 from planner.packing.zone_program import solve_zones
 from planner.packing.zone_search import ZoneSearch
 from planner.packing.zones import ZoneDemand, least_demands, other_demands, zone_demand
@@ -60,7 +63,9 @@ def pack(
     left_out = unplaceable(problem, allowed)
     if len(left_out) == len(problem.tasks):
         return nothing_placed(tuple(left_out.values()))
-    task = _Task(problem, build_shapes(problem, allowed, set(left_out)), left_out, deadline, seed, gap_goal)
+    packed, shared = share_places(problem, allowed, left_out)
+    shapes = build_shapes(packed, allowed_types(packed) if shared else allowed, set(left_out))
+    task = _Task(packed, shapes, left_out, deadline, seed, gap_goal, problem, shared)
     return task.solve(_Ticker(deadline, on_progress))
 
 
@@ -92,11 +97,14 @@ class _Task:
     deadline: Deadline
     seed: int
     gap_goal: float
+    stated: PackingProblem
+    """The problem without the services that stand for places which others share."""
+    shared: tuple[SharedPlace, ...]
 
     def __post_init__(self) -> None:
         counts, on_spot = unit_counts(self.problem, self.left_out)
-        self.fewest = zone_demand(counts, on_spot, self.problem.zones, self.problem.survive_zone_loss)
-        """The fewest places that the rules allow."""
+        rules = self.problem.zones, self.problem.survive_zone_loss
+        self.fewest = zone_demand(counts, on_spot, *rules, self.shared)
         self.parts = self._parts(counts, on_spot)
         """What every fleet holds at least, as (factor, demand)."""
         self.demand = self.fewest
@@ -114,8 +122,10 @@ class _Task:
         thorough = self.problem.zones == 1 and most is None
         # Of many shapes, the search for prices gives the first fleet too.
         share = self.deadline.share(0.9 if self.shapes.count > MOST_ROWS else 0.5)
-        state = generate(self.shapes, self.total, share, on_round=tick, thorough=thorough)
+        quick = thorough and pools is None
+        state = generate(self.shapes, self.total, share, on_round=tick, thorough=thorough, quick=quick)
         first: list[Fleet] | None = None
+        choices: TypeChoices | None = None
         if most is not None and len({v.base for v in self.shapes.offers}) > most:
             spreads = self._spreads(state)
             zones = [[self.shapes.demand(places) for places in spread.places] for spread in spreads]
@@ -123,12 +133,13 @@ class _Task:
             (part, needed), *others = self.parts
             parts = [(1.0, float(part) * needed), *((float(factor), demand) for factor, demand in others)]
             chosen = choose_types(
-                self.shapes, self.total, parts, zones, state, proved, most, self.deadline.share(0.5), self.seed
-            )
+                self.shapes, self.total, parts, zones, state, proved, most,
+                self.deadline.share(0.25 if self._is_small(state) else 0.5), self.seed,
+            )  # fmt: skip
             if chosen is None:
                 return nothing_placed(self._no_choice())
             self.demand = spreads[chosen.spread]
-            state, first = chosen.generated, chosen.fleets
+            state, first, choices = chosen.generated, chosen.fleets, chosen.choices
             proved = max(proved, chosen.bound)
         elif pools is None:
             proved = self._first_bound(state)
@@ -146,13 +157,23 @@ class _Task:
         fleets, shapes = self._fleets(state, proved, first, pools, tick), state.pricing.shapes
         if outright and not self._is_as_good(fleets, shapes, outright.fleets):
             self.demand, fleets, shapes = outright.demand, outright.fleets, self.shapes
-        counted = self._by_counts(state, fleets, shapes, proved, pools)
+        counted = self._by_counts(state, fleets, shapes, proved, pools, choices)
         if self.problem.spare_instances:
             add_spares(fleets, shapes, self.problem)
-        return checked(self.problem, self._packing(state, shapes, proved, fleets, counted))
+        return checked(self.stated, self._packing(state, shapes, proved, fleets, counted))
+
+    def _is_small(self, state: Generated) -> bool:
+        """Few instances, which are settled by their numbers in the end."""
+        return is_few(self.shapes.count - len(self.shared), state.master.cost, self.shapes)
 
     def _by_counts(
-        self, state: Generated, fleets: list[Fleet], shapes: Shapes, proved: Fraction, pools: SpotPools | None
+        self,
+        state: Generated,
+        fleets: list[Fleet],
+        shapes: Shapes,
+        proved: Fraction,
+        pools: SpotPools | None,
+        choices: TypeChoices | None,
     ) -> Counted | None:
         """A better bound and a cheaper fleet, where there are few instances and the bound is not reached yet."""
         held = sum(n * count for fleet in fleets for (_, pattern), count in fleet.items() for _, n in pattern)
@@ -160,11 +181,36 @@ class _Task:
         reached = rounded_up(proved, self.shapes) * (1 + exact(self.gap_goal))
         if held < int(self.total.sum()) or cost <= reached or self.deadline.passed():
             return None
-        counts, on_spot = unit_counts(self.problem, self.left_out)
-        return solve_by_counts(
-            self.problem, uncapped(self.shapes), counts, on_spot, [state.worth()], cost, self.deadline,
+        counts, on_spot = unit_counts(self.stated, self.left_out)
+        shapes, worth = uncapped(self.shapes), state.worth()
+        if self.shared:
+            each = self._by_unit(worth)
+            shapes = build_shapes(self.stated, allowed_types(self.stated), set(self.left_out))
+            worth = np.array([each[self._packed_unit(group[0])] for group in shapes.members])
+        types = choices.below(float(cost)) if choices else None
+        if types is not None:
+            shapes = shapes.only([t for t, v in enumerate(shapes.offers) if v.base in types])
+        if not shapes.offers:
+            return Counted(cost)
+        found = solve_by_counts(
+            self.stated, shapes, counts, on_spot, [worth], cost, self.deadline.share(0.7),
             wants_fleet=pools is None and not self.problem.spare_instances,
         )  # fmt: skip
+        if found is None:
+            return None
+        return replace(found, running=Counter({self._packed_unit(u): n for u, n in found.running.items()}))
+
+    def _packed_unit(self, unit: int) -> int:
+        """The number that a unit of the problem as stated has in the one that is packed."""
+        services = len(self.stated.tasks)
+        return unit if unit < services else unit - services + len(self.problem.tasks)
+
+    def _by_unit(self, worth: Any) -> Any:
+        """(units) from (n) values of shapes; 0 for units without tasks."""
+        each = np.zeros(2 * len(self.problem.tasks))
+        for group, value in zip(self.shapes.members, worth.tolist(), strict=True):
+            each[list(group)] = value
+        return each
 
     def _parts(self, counts: list[int], on_spot: list[int], partly: frozenset[int] = frozenset()) -> list[Any]:
         rules = self.problem.zones, self.problem.survive_zone_loss
@@ -195,12 +241,10 @@ class _Task:
         """Ways to spread the tasks over the zones."""
         if self.problem.zones == 1:
             return [self.demand]
-        worth = np.zeros(2 * len(self.problem.tasks))
-        for group, each in zip(self.shapes.members, state.worth().tolist(), strict=True):
-            worth[list(group)] = each
+        worth = self._by_unit(state.worth())
         counts, on_spot = unit_counts(self.problem, self.left_out)
         rules = self.problem.zones, self.problem.survive_zone_loss
-        return [self.demand, *other_demands(counts, on_spot, *rules, worth[: len(counts)])]
+        return [self.demand, *other_demands(counts, on_spot, *rules, worth[: len(counts)], self.shared)]
 
     def _fleets(
         self,
@@ -222,7 +266,9 @@ class _Task:
     def _packing(
         self, state: Generated, shapes: Shapes, proved: Fraction, fleets: list[Fleet], counted: Counted | None
     ) -> Packing:
-        instances, running = assemble(self.problem, shapes, fleets, self.demand)
+        instances, running = assemble(self.problem, shapes, fleets, self.demand, is_shared=bool(self.shared))
+        if self.shared:
+            instances = told_by_loss(self.problem, instances, self.shared)
         if counted is not None:
             proved = max(proved, counted.bound)
             if counted.instances is not None:
@@ -268,7 +314,8 @@ class _Task:
         # Units with the larger number, which may run on Spot, come first, so that the price on demand is told.
         units = sorted(((u, i) for i, group in enumerate(self.shapes.members) for u in group), reverse=True)
         tasks = self.problem.tasks
-        return {tasks[u % len(tasks)].service: float(worth[i]) for u, i in units}
+        known = range(len(self.stated.tasks))
+        return {tasks[u % len(tasks)].service: float(worth[i]) for u, i in units if u % len(tasks) in known}
 
     def _bound(self, state: Generated, proved: Fraction, running: Any) -> Fraction:
         """The bound for the tasks that were placed, which are all but those max_count had no room for."""

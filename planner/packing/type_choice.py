@@ -125,6 +125,14 @@ class TypeChoices:
             whole = self.whole_costs(demand, limit / factor, 20 * _NODES)
             self.bounds = np.maximum(self.bounds, factor * whole * (1.0 - _SAFETY))
 
+    def below(self, cost: float) -> set[int] | None:
+        """Types (index in the catalogue) of the choices that may cost less; None where not all choices are listed
+        that may."""
+        if self.outside < cost:
+            return None
+        chosen = np.unique(self.sets[np.maximum(self.whole(), self.bounds) < cost])
+        return {self.shapes.offers[self.ways[t][0]].base for t in chosen.tolist()}
+
     @property
     def least(self) -> float:
         return min(float(np.maximum(self.whole(), self.bounds).min()), self.outside)

@@ -42,6 +42,7 @@ class Chosen:
     """Which of the demands is the cheapest to pack."""
     fleets: list[Fleet] | None
     """A fleet for every zone, where they were made."""
+    choices: TypeChoices
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def choose_types(
     if best.fleets is not None:
         choices.raise_to_whole(parts, best.cost)
     bound = rule_bound(choices, proved)
-    return Chosen(best.state.pricing.shapes, best.state, bound, best.spread, best.fleets)
+    return Chosen(best.state.pricing.shapes, best.state, bound, best.spread, best.fleets, choices)
 
 
 def _few_of(choices: TypeChoices, most: int) -> TypeChoices:

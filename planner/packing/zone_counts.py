@@ -29,13 +29,16 @@ from planner.packing.small import run_to_optimum, whole_bound
 from planner.packing.variants import UNLIMITED
 from planner.packing.zone_fit import Fitted, fit_zones
 
-_MOST_INSTANCES: Final = 45
+_MOST_COST: Final = 6.0
+"""USD per hour over the price of the dearest type."""
 _MOST_SHAPES: Final = 26
 _MOST_NUMBERS: Final = 400
 """Types times zones."""
 _ROUNDS: Final = 60
 _NODES: Final = 3_000
 _PRICING_NODES: Final = 20_000
+_FIT_NODES: Final = 400
+_REPAIRS: Final = 5
 _SLACK: Final = 1e-9
 _MOST_UNDECIDED: Final = 4
 """Answers of which it stays open whether they hold the tasks, before the search is given up."""
@@ -63,16 +66,20 @@ def solve_by_counts(
 ) -> Counted | None:
     """A bound, and the cheapest fleet below `cost` (USD per hour) where there is one; None where the problem is
     not small. `duals` (n) USD a task are prices to start from."""
-    fewest = float(cost) / float(shapes.prices.max())
     size = len(shapes.offers) * problem.zones
-    if shapes.count > _MOST_SHAPES or size > _MOST_NUMBERS or any(v.by_zone for v in shapes.offers):
+    if not is_few(shapes.count, float(cost), shapes) or size > _MOST_NUMBERS:
         return None
-    if fewest > _MOST_INSTANCES:
+    if any(v.by_zone for v in shapes.offers):
         return None
     search = _Search(problem, shapes, counts, on_spot, cost, deadline)
     for worth in [*_directions(shapes), *duals]:
         search.learn(worth)
     return search.run(wants_fleet)
+
+
+def is_few(shape_count: int, cost: float, shapes: Shapes) -> bool:
+    """True where there are so few tasks and shapes that numbers of instances can be settled."""
+    return shape_count <= _MOST_SHAPES and cost <= _MOST_COST * float(shapes.prices.max())
 
 
 def _directions(shapes: Shapes) -> list[Any]:
@@ -127,6 +134,7 @@ class _Search:
                 self.running[s, z] = self._column(0.0, count // self.zones, -(-count // self.zones))
                 self.loose[s, z] = self._column(0.0, 0, min(on_spot, -(-count // self.zones)))
         self._state_rules(most)
+        self.best: Fitted | None = None
         self.levels: dict[tuple[int, int, int], int] = {}
         self.most_bought = most
 
@@ -166,9 +174,13 @@ class _Search:
             later = dict(zip(self.buys[z].tolist(), (-prices).tolist(), strict=True))
             self._row(0.0, self.infinity, earlier | later)
         everything = {k: float(prices[t]) for z in range(self.zones) for t, k in enumerate(self.buys[z].tolist())}
-        # Only what is cheaper by a step, or by a little.
-        below = self.cost - self.step / 2 if self.step / self.cost > 1e-6 else self.cost * Fraction(999_999, 10**6)
-        self._row(0.0, float(below) / self.scale, everything)
+        self._row(0.0, self._below(), everything)
+        self.cost_row = int(self.solver.getNumRow()) - 1
+
+    def _below(self) -> float:
+        """Only what is cheaper by a step, or by a little."""
+        small = self.step / self.cost <= 1e-6
+        return float(self.cost * Fraction(999_999, 10**6) if small else self.cost - self.step / 2) / self.scale
 
     def learn(self, worth: Any) -> None:
         """Add the rows that prices (n) of tasks give, whatever their unit."""
@@ -217,30 +229,41 @@ class _Search:
                 break
             bought = values[self.buys]
             if self._cut_off(values):
+                if wants_fleet:
+                    self._repair(bought)
                 continue
             if not wants_fleet:
                 break
             fitted = self._fitted(bought)
             if fitted.instances is not None:
-                return Counted(min(bound, self.cost), fitted.instances, fitted.running)
+                self._take(bought, fitted)
+                break
+            self._repair(bought)
             exact = exact and fitted.is_impossible
             undecided += not fitted.is_impossible
             if undecided > _MOST_UNDECIDED:
                 break
             self._rule_out(bought)
-        return Counted(min(bound, self.cost)) if bound else None
+        bound = min(bound, self.cost)
+        if self.best is None:
+            return Counted(bound) if bound else None
+        return Counted(bound, self.best.instances, self.best.running)
 
     def _solved(self) -> tuple[Fraction, Any]:
         """What every fleet costs at least, and the columns' values; None where nothing is below the limit, or
         nothing was found."""
-        run_to_optimum(self.solver, _NODES, self.deadline, within=0.9 * float(self.step) / self.scale)
-        status = str(self.solver.getModelStatus()).rsplit(".", 1)[-1]
+        # A solver that goes on from the answer before can run without end (HiGHS 1.x), so each is a new one.
+        solver, _ = quiet_highs()
+        solver.passModel(self.solver.getLp())
+        solver.setOptionValue("mip_allow_restart", False)
+        run_to_optimum(solver, _NODES, self.deadline, within=0.9 * float(self.step) / self.scale)
+        status = str(solver.getModelStatus()).rsplit(".", 1)[-1]
         if status == "kInfeasible":
             return self.cost, None
-        bound = float(self.solver.getInfo().mip_dual_bound) * self.scale
+        bound = float(solver.getInfo().mip_dual_bound) * self.scale
         reached = whole_bound(bound, self.shapes) if math.isfinite(bound) else Fraction(0)
-        values = np.array(self.solver.getSolution().col_value)
-        if not self.solver.getSolution().value_valid or values.shape[0] != self.solver.getNumCol():
+        values = np.array(solver.getSolution().col_value)
+        if not solver.getSolution().value_valid or values.shape[0] != solver.getNumCol():
             return reached, None
         return reached, np.round(values).astype(np.int64)
 
@@ -306,8 +329,40 @@ class _Search:
             columns += more
         return None
 
-    def _fitted(self, bought: Any) -> Fitted:
-        return fit_zones(self.problem, self.shapes, self.counts, self.on_spot, bought, self.deadline.share(0.5))
+    def _fitted(self, bought: Any, nodes: int = _FIT_NODES, share: float = 0.5) -> Fitted:
+        part = self.deadline.share(share)
+        return fit_zones(self.problem, self.shapes, self.counts, self.on_spot, bought, part, nodes)
+
+    def _price(self, bought: Any) -> Fraction:
+        prices = self.shapes.exact_prices
+        return sum((prices[t] * int(n) for t, n in enumerate(bought.sum(axis=0)) if n), Fraction(0))
+
+    def _take(self, bought: Any, fitted: Fitted) -> None:
+        """Keep a fleet that is the cheapest so far, and ask for cheaper ones from now on."""
+        self.best, self.cost = fitted, self._price(bought)
+        self.solver.changeRowBounds(self.cost_row, 0.0, self._below())
+
+    def _repair(self, bought: Any) -> None:
+        """Try a few fleets with one instance more than too few, from the cheapest to the dearest."""
+        used = np.flatnonzero(bought.sum(axis=0))
+        types = {self.shapes.offers[t].base for t in used.tolist()}
+        options = []
+        for t, variant in enumerate(self.shapes.offers):
+            may = variant.base in types or len(types) < (self.problem.max_types or len(self.shapes.offers))
+            for z in range(self.zones) if may else ():
+                wider = bought.copy()
+                wider[z, t] += 1
+                if self._price(wider) < self.cost and wider[:, t].sum() <= self.shapes.limits[t]:
+                    options.append((self._price(wider), t, z, wider))
+        options.sort(key=lambda option: option[:3])
+        for k in np.unique(np.linspace(0, len(options) - 1, _REPAIRS).astype(int)).tolist() if options else ():
+            if self.deadline.passed():
+                return
+            wider = options[k][3]
+            fitted = self._fitted(wider, _FIT_NODES // 8, 0.05)
+            if fitted.instances is not None:
+                self._take(wider, fitted)
+                return
 
     def _rule_out(self, bought: Any) -> None:
         """No zone-wise part of these instances holds the tasks: somewhere there must be more."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +18,6 @@ from planner.packing.master import quiet_highs
 from planner.packing.problem import PackedInstances, PackingProblem
 from planner.packing.shapes import Shapes
 from planner.packing.small import run_to_optimum
-
-_NODES: Final = 400
 
 
 @dataclass(frozen=True)
@@ -38,11 +36,12 @@ def fit_zones(
     on_spot: list[int],
     bought: Any,
     deadline: Deadline,
+    nodes: int = 400,
 ) -> Fitted:
     """Put the tasks on `bought` (zones, types) instances. `counts` and `on_spot` are tasks a service, all of them
     and those that may be on Spot."""
     program = _Program(problem, shapes, counts, on_spot, bought)
-    return program.solve(deadline)
+    return program.solve(deadline, nodes)
 
 
 @dataclass
@@ -156,8 +155,8 @@ class _Program:
                 if first is not None:
                     self._row(0.0, self.infinity, {self.held[h - 1, first]: 1.0, self.held[h, first]: -1.0})
 
-    def solve(self, deadline: Deadline) -> Fitted:
-        run_to_optimum(self.solver, _NODES, deadline)
+    def solve(self, deadline: Deadline, nodes: int) -> Fitted:
+        run_to_optimum(self.solver, nodes, deadline)
         status = str(self.solver.getModelStatus()).rsplit(".", 1)[-1]
         if status == "kInfeasible":
             return Fitted(is_impossible=True)
