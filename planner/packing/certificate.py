@@ -13,7 +13,7 @@ from planner.model import InstanceType
 from planner.packing.bound import money_scale
 from planner.packing.dimensions import as_row
 from planner.packing.knapsack_kernels import price_types
-from planner.packing.problem import Packing, PackingProblem, SpotRule
+from planner.packing.problem import Packing, PackingProblem, SpotRule, places_a_task
 from planner.packing.room import allowed_types, rooms_for_tasks, unplaceable
 from planner.packing.shapes import build_shapes, unit_counts
 from planner.packing.solve import pack
@@ -24,7 +24,8 @@ _NODES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class TaskPrice:
-    """What one more task of a service adds to the bill, by the duals of the bound."""
+    """What one more task of a service adds to the bill, with the room it needs when a zone is lost, by the duals
+    of the bound."""
 
     service: str
     usd_per_hour: UsdPerHour
@@ -177,10 +178,10 @@ def _excess_that_proves(problem: PackingProblem, packing: Packing, scale: float)
     tasks may run on Spot or starting instances has a price, since a type has several prices then."""
     if problem.spot is not None or problem.running or any(u.count for u in packing.unplaced):
         return math.inf
+    # The price of a task has the room for the loss of a zone in it: summed over the zone that is lost, zones - 1
+    # fleets hold all tasks zones times.
     worth = scale * sum(packing.task_prices.get(task.service, 0.0) * task.count for task in problem.tasks)
-    # Summed over the zone that is lost, zones - 1 fleets hold all tasks zones times.
-    factor = problem.zones / (problem.zones - 1) if problem.survive_zone_loss else 1.0
-    return packing.usd_per_hour - factor * worth * (1 - 1e-9)
+    return packing.usd_per_hour - worth * (1 - 1e-9)
 
 
 def _worth_of_every_type(
@@ -189,7 +190,11 @@ def _worth_of_every_type(
     shapes = build_shapes(problem, allowed, left_out, keep_every_type=True)
     scale = money_scale(shapes)
     services = len(problem.tasks)
-    prices = [packing.task_prices.get(problem.tasks[group[0] % services].service, 0.0) for group in shapes.members]
+    places = places_a_task(problem)
+    prices = [
+        packing.task_prices.get(problem.tasks[group[0] % services].service, 0.0) / places
+        for group in shapes.members
+    ]
     counts, on_spot = unit_counts(problem, left_out)
     demand = shapes.demand([n - f for n, f in zip(counts, on_spot, strict=True)] + on_spot)
     types = len(shapes.offers)

@@ -248,8 +248,9 @@ class Packing:
     instances: tuple[PackedInstances, ...]
     unplaced: tuple[Unplaced, ...] = ()
     task_prices: Mapping[str, float] = field(default_factory=dict)
-    """USD per hour that one more task of a service costs, by the dual prices that prove the bound. The bound
-    is their sum over all tasks, before what zone loss and whole instances add."""
+    """USD per hour that one more task of a service costs on demand, with the room it needs when a zone is lost,
+    by the dual prices that prove the bound. The bound is their sum over all tasks, before what Spot saves and
+    whole instances add."""
     moves: tuple[Moved, ...] = ()
     """How to get there from the running instances, where the problem names them."""
     moving_usd_per_hour: UsdPerHour = UsdPerHour(0.0)
@@ -277,6 +278,11 @@ class Packing:
     @property
     def types(self) -> tuple[str, ...]:
         return tuple(sorted({line.instance_type for line in self.instances}))
+
+
+def places_a_task(problem: PackingProblem) -> float:
+    """Places a task needs on average, with those kept for the loss of a zone: any zones - 1 zones hold all."""
+    return problem.zones / (problem.zones - 1) if problem.survive_zone_loss else 1.0
 
 
 def price_of(offer: InstanceType, purchase: str) -> UsdPerHour:

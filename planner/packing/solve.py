@@ -22,7 +22,14 @@ from planner.packing.generate import MOST_ROWS, Generated, generate
 from planner.packing.greedy import Fleet, fleet_cost
 from planner.packing.moves import moves_to
 from planner.packing.pricing import Pricing
-from planner.packing.problem import PackedInstances, Packing, PackingProblem, Unplaced, price_of
+from planner.packing.problem import (
+    PackedInstances,
+    Packing,
+    PackingProblem,
+    Unplaced,
+    places_a_task,
+    price_of,
+)
 from planner.packing.room import allowed_types, unplaceable
 from planner.packing.shapes import Shapes, build_shapes, uncapped, unit_counts
 from planner.packing.shared_places import SharedPlace, share_places, told_by_loss
@@ -301,7 +308,7 @@ class _Task:
         return {offer.instance_type: offer for offer in self.problem.catalogue}
 
     def _task_prices(self, state: Generated) -> dict[str, float]:
-        """Dual prices scaled as the bound scales them, by service."""
+        """Dual prices scaled as the bound scales them, by service, with the place that is kept for the task."""
         factor = min(
             (
                 p / w
@@ -311,6 +318,7 @@ class _Task:
             default=1.0,
         )
         worth = state.worth() * (1.0 if (self.shapes.limits < UNLIMITED).any() else factor)
+        worth = worth * places_a_task(self.problem)
         # Units with the larger number, which may run on Spot, come first, so that the price on demand is told.
         units = sorted(((u, i) for i, group in enumerate(self.shapes.members) for u in group), reverse=True)
         tasks = self.problem.tasks

@@ -26,6 +26,16 @@ def test_the_price_of_a_task_is_its_share_of_the_instance_it_fills() -> None:
     assert certificate.task_prices[0].usd_per_hour == pytest.approx(0.25, rel=1e-6)
 
 
+@pytest.mark.parametrize(("zones", "price"), [(2, 0.5), (3, 0.375)])
+def test_the_price_of_a_task_that_must_survive_a_zone_has_the_room_kept_for_it(zones: int, price: float) -> None:
+    # a quarter of an instance, times zones / (zones - 1); 24 tasks fill whole instances in 2 and in 3 zones
+    problem = PackingProblem((task("web", 24, 250, 250),), OFFERS, zones=zones, survive_zone_loss=True)
+    certificate = explain(problem, pack(problem))
+
+    assert certificate.task_prices[0].usd_per_hour == pytest.approx(price, rel=1e-6)
+    assert certificate.never_worth[0].worth_at_most == pytest.approx(1.0, rel=1e-3)
+
+
 def test_a_type_that_was_never_worth_it_is_named_with_the_price_at_which_it_may_be() -> None:
     problem = PackingProblem((task("web", 8, 250, 250),), OFFERS)
     certificate = explain(problem, pack(problem))
