@@ -164,24 +164,6 @@ def streams(days: int, seed: int) -> Series:
     return arrivals(rng, level * days_factor(rng, days, 0.05) * wander(rng, len(level), 0.985, 0.04), 900)
 
 
-FRESH: dict[str, tuple[Callable[[int, int], Series], tuple[int, int]]] = {
-    "fixtures": (fixtures, (11, 12)),
-    "newsroom": (newsroom, (11, 12)),
-    "three regions": (regions, (11, 12)),
-    "crawled": (crawled, (11, 12)),
-    "game": (game, (11, 12)),
-    "small": (small, (11, 12)),
-    "campus": (campus, (21, 22)),
-    "on the hour": (on_the_hour, (21, 22)),
-    "shop": (shop, (21, 22)),
-    "streams": (streams, (21, 22)),
-}
-DAYS = 42
-
-
-# Written before the rule of decision 0042 was last changed, and looked at only after
-
-
 def many_scales(rng: np.random.Generator, length: int, deviation: float) -> Series:
     """A lognormal factor whose noise looks alike over minutes, hours and days."""
     level = np.ones(length)
@@ -261,9 +243,74 @@ def term(days: int, seed: int) -> Series:
     return arrivals(rng, level * clumps * many_scales(rng, len(level), 0.04), 180)
 
 
-HELD_OUT: dict[str, tuple[Callable[[int, int], Series], tuple[int, int]]] = {
+FRESH: dict[str, tuple[Callable[[int, int], Series], tuple[int, int]]] = {
+    "fixtures": (fixtures, (11, 12)),
+    "newsroom": (newsroom, (11, 12)),
+    "three regions": (regions, (11, 12)),
+    "crawled": (crawled, (11, 12)),
+    "game": (game, (11, 12)),
+    "small": (small, (11, 12)),
+    "campus": (campus, (21, 22)),
+    "on the hour": (on_the_hour, (21, 22)),
+    "shop": (shop, (21, 22)),
+    "streams": (streams, (21, 22)),
     "provider": (provider, (41, 42)),
     "championship": (championship, (41, 42)),
     "encyclopedia": (encyclopedia, (41, 42)),
     "term": (term, (41, 42)),
+}
+DAYS = 42
+
+
+# Written before the rule of decision 0042 was last changed, and looked at only after
+
+
+def library(days: int, seed: int) -> Series:
+    """A catalogue that is searched all day long, quiet at night and on Sundays, with noise on every scale and
+    harvesters that ask for everything, some at a fixed hour and some at any."""
+    rng = np.random.default_rng(seed)
+    hour, weekday, day = clock(days)
+    level = 0.25 + bump(hour, 11, 3.2) + 0.8 * bump(hour, 16, 3) * np.where(weekday == 4, 0.7, 1)
+    level *= np.where(weekday == 6, 0.35, np.where(weekday == 5, 0.6, 1)) * days_factor(rng, days, 0.06)
+    level += 0.5 * (hour >= 3) * (hour < 3 + 0.7 * rng.random(days)[day.astype(int)])
+    for _ in range(rng.poisson(days * 0.6)):
+        first, length = int(rng.integers(0, len(level) - 5)), int(rng.lognormal(3.2, 0.6)) + 3
+        level[first : first + length] += rng.uniform(0.15, 0.6)
+    return arrivals(rng, level * many_scales(rng, len(level), 0.04), 140)
+
+
+def tickets(days: int, seed: int) -> Series:
+    """Sales that open at ten on some mornings, known to the buyers alone, over a plain daily wave."""
+    rng = np.random.default_rng(seed)
+    hour, weekday, _ = clock(days)
+    level = 0.3 + 0.5 * bump(hour, 19.5, 3.5) + 0.35 * bump(hour, 12, 3) * np.where(weekday >= 5, 1.3, 1)
+    level *= days_factor(rng, days, 0.07)
+    for number in np.flatnonzero(rng.random(days) < 0.4):
+        first = number * DAY + 600 - 4
+        after = np.arange(min(240, len(level) - first))
+        crowd = rng.lognormal(-0.2, 0.45) * np.minimum(1, after / 6) * np.exp(-after / rng.uniform(15, 70))
+        level[first : first + len(after)] += crowd
+    return arrivals(rng, level * wander(rng, len(level), 0.98, 0.05), 500)
+
+
+def forum(days: int, seed: int) -> Series:
+    """Readers who follow threads: a slow walk of the level, weekends above working days, waves of half an hour."""
+    rng = np.random.default_rng(seed)
+    hour, weekday, _ = clock(days)
+    level = 0.3 + 0.7 * bump(hour, 21, 3.5) + 0.35 * bump(hour, 13, 3.5)
+    level *= np.where(weekday >= 5, 1.2, 1) * np.repeat(np.exp(np.cumsum(rng.normal(0, 0.025, days))), DAY)
+    level *= wander(rng, len(level), 0.97, 0.08) * wander(rng, len(level), 0.998, 0.06)
+    for _ in range(rng.poisson(days * 0.5)):
+        first, length = int(rng.integers(0, len(level) - 5)), rng.uniform(10, 60)
+        after = np.arange(min(int(5 * length), len(level) - first))
+        level[first : first + len(after)] += (
+            rng.uniform(0.2, 0.7) * np.minimum(1, after / 8) * np.exp(-after / length)
+        )
+    return arrivals(rng, level, 260)
+
+
+HELD_OUT: dict[str, tuple[Callable[[int, int], Series], tuple[int, int]]] = {
+    "library": (library, (51, 52)),
+    "tickets": (tickets, (51, 52)),
+    "forum": (forum, (51, 52)),
 }

@@ -3,9 +3,9 @@
 Every candidate (floor shape, quantile and margin; target; cooldown) is replayed on the known weeks with
 floors that never saw the day they are judged on, then those around the best with finer steps. A policy tuned
 to exactly the objective on the past holds it in a quarter to two thirds of later weeks, so a candidate must
-leave room: judged as if demand were `search.STRAIN` higher, its violations of a week plus `SPREAD` standard
-deviations, days being drawn anew, must fit the objective's budget. Counting near misses too is what makes
-two weeks of rare events tell candidates apart.
+leave room: enough for a coming week to keep the objective with a chance of `room.CONFIDENCE`. What it missed
+and what it would miss if demand were `search.STRAIN` higher tell that chance; counting near misses too is what
+makes two weeks of rare events tell candidates apart.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.scaling.policies import Policy
+from planner.scaling.room import CONFIDENCE, chance
 from planner.scaling.search import (
     IN_COOLDOWNS,
     MOST_TASKS,
+    STRAIN,
     TARGETS,
     Candidates,
     FloatArray,
@@ -44,7 +46,7 @@ __all__ = [
 ]
 
 SPREAD: Final = 1.0
-"""Set together with the strain on unseen weeks of ten families of series; docs/decisions/0042."""
+"""Standard deviations above the mean that a bad week is: the room of a capacity provider's settings."""
 BURST_MINUTES: Final = 7
 """What a surprise costs with 60-second metrics: six minutes to the scale-out and one to run."""
 STATIC_SHARE: Final = 0.95
@@ -159,7 +161,11 @@ class Verdict:
         week = MINUTES_PER_DAY * DAYS_PER_WEEK
         self.cost = found.hours.sum(axis=0) * week / len(problem.demand)
         self.attainment = 1 - found.violations.sum(axis=0) / found.judged.sum()
-        self.safe = weekly_bound(found.strained, found.judged) <= (1 - problem.slo) * week
+        keeps = chance(
+            found.violations, found.strained, found.judged, strain=STRAIN, budget=(1 - problem.slo) * week,
+            level=problem.outlook,
+        )  # fmt: skip
+        self.safe = keeps >= CONFIDENCE
 
     @property
     def best(self) -> int | None:

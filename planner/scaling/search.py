@@ -17,6 +17,7 @@ from planner.scaling.batch import Prepared, prepare_batch
 from planner.scaling.documents import LOW_ALARM_S
 from planner.scaling.floors import HALF_HOURS, MEDIAN, Calendar, Levels, Shape, levels, schedule
 from planner.scaling.policies import CPU, HIGH_RESOLUTION_SUFFIX, Policy, TargetTracking
+from planner.scaling.room import Outlook, outlook
 from planner.scaling.rounding import whole
 from planner.scaling.signals import Signal
 from planner.units import DAYS_PER_WEEK, MINUTES_PER_DAY, SECONDS_PER_MINUTE
@@ -28,7 +29,7 @@ TARGETS: Final = (*range(24, 82, 2), 84, 88, 92)
 IN_COOLDOWNS: Final = (60, 300, 600, 900)
 """Together 128 candidates, one block of lanes."""
 MARGINS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2.0, 2.4)
-RISES: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
+RISES: Final = (0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 QUANTILES: Final = (0.95, 0.99)
 STRAIN: Final = 0.08
 """Share by which demand is raised to count near misses; docs/decisions/0042 has the table."""
@@ -36,7 +37,7 @@ OUT_COOLDOWNS: Final = (60, 180, 300)
 NEAR_TARGETS: Final = (-1, 0, 1, 2)
 HEADROOMS: Final = (1.25, 2.0)
 """Ceilings over the most tasks the same time ever needed."""
-LEARNED: Final = ("calendar", "judged", "sources")
+LEARNED: Final = ("calendar", "judged", "sources", "outlook")
 """What a problem works out of its demand alone."""
 MOST_TASKS: Final = 5_000
 PEAK_HEADROOM: Final = 3.0
@@ -126,6 +127,16 @@ class Problem:
         """Known minutes of every day counted from the start."""
         days = range(0, len(self.demand), MINUTES_PER_DAY)
         return np.asarray(np.add.reduceat((~np.isnan(self.demand)).astype(np.int64), days))
+
+    @cached_property
+    def outlook(self) -> Outlook:
+        """The level of a coming week, by growth and bursts of the demand."""
+        half_hours = next(
+            source.level
+            for source in self.sources
+            if source.level is not None and source.level.shape is Shape.HALF_HOUR_OF_DAY and source.level.rise
+        )
+        return outlook(self.demand, half_hours.crossed, self.calendar.day)
 
     @property
     def minutes_by_day(self) -> IntArray:
