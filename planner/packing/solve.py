@@ -39,7 +39,7 @@ from planner.packing.spot import SpotPools
 from planner.packing.type_choice import TypeChoices
 from planner.packing.type_search import choose_types
 from planner.packing.variants import UNLIMITED, exact
-from planner.packing.zone_counts import Counted, is_few, solve_by_counts
+from planner.packing.zone_counts import FEW_NODES, NODES, Counted, is_few, solve_by_counts
 from planner.packing.zone_program import solve_zones
 from planner.packing.zone_search import ZoneSearch
 from planner.packing.zones import ZoneDemand, least_demands, other_demands, zone_demand
@@ -200,8 +200,9 @@ class _Task:
         if not shapes.offers:
             return Counted(cost)
         found = solve_by_counts(
-            self.stated, shapes, counts, on_spot, [worth], cost, self.deadline.share(0.7),
+            self.stated, shapes, counts, on_spot, [worth], cost, self.deadline.share(0.9),
             wants_fleet=pools is None and not self.problem.spare_instances,
+            nodes=FEW_NODES if self.gap_goal else NODES,
         )  # fmt: skip
         if found is None:
             return None

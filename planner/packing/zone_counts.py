@@ -35,7 +35,9 @@ _MOST_SHAPES: Final = 26
 _MOST_NUMBERS: Final = 400
 """Types times zones."""
 _ROUNDS: Final = 60
-_NODES: Final = 3_000
+NODES: Final = 1_500
+"""Of all rounds together: some 15 seconds at most."""
+FEW_NODES: Final = 150
 _PRICING_NODES: Final = 20_000
 _FIT_NODES: Final = 400
 _REPAIRS: Final = 5
@@ -63,6 +65,7 @@ def solve_by_counts(
     deadline: Deadline,
     *,
     wants_fleet: bool,
+    nodes: int = NODES,
 ) -> Counted | None:
     """A bound, and the cheapest fleet below `cost` (USD per hour) where there is one; None where the problem is
     not small. `duals` (n) USD a task are prices to start from."""
@@ -71,7 +74,7 @@ def solve_by_counts(
         return None
     if any(v.by_zone for v in shapes.offers):
         return None
-    search = _Search(problem, shapes, counts, on_spot, cost, deadline)
+    search = _Search(problem, shapes, counts, on_spot, cost, deadline, nodes)
     for worth in [*_directions(shapes), *duals]:
         search.learn(worth)
     return search.run(wants_fleet)
@@ -105,6 +108,7 @@ class _Search:
     on_spot: list[int]
     cost: Fraction
     deadline: Deadline
+    most_nodes: int
 
     def __post_init__(self) -> None:
         self.solver, self.infinity = quiet_highs()
@@ -135,6 +139,7 @@ class _Search:
                 self.loose[s, z] = self._column(0.0, 0, min(on_spot, -(-count // self.zones)))
         self._state_rules(most)
         self.best: Fitted | None = None
+        self.nodes = 0
         self.levels: dict[tuple[int, int, int], int] = {}
         self.most_bought = most
 
@@ -220,7 +225,7 @@ class _Search:
     def run(self, wants_fleet: bool) -> Counted | None:
         bound, exact, undecided = Fraction(0), True, 0
         for _ in range(_ROUNDS):
-            if self.deadline.passed():
+            if self.deadline.passed() or self.nodes >= self.most_nodes:
                 break
             reached, values = self._solved()
             if exact:
@@ -256,7 +261,10 @@ class _Search:
         solver, _ = quiet_highs()
         solver.passModel(self.solver.getLp())
         solver.setOptionValue("mip_allow_restart", False)
-        run_to_optimum(solver, _NODES, self.deadline, within=0.9 * float(self.step) / self.scale)
+        run_to_optimum(
+            solver, self.most_nodes - self.nodes, self.deadline, within=0.9 * float(self.step) / self.scale
+        )
+        self.nodes += max(1, int(solver.getInfo().mip_node_count))
         status = str(solver.getModelStatus()).rsplit(".", 1)[-1]
         if status == "kInfeasible":
             return self.cost, None
