@@ -23,6 +23,8 @@ MOST_ROWS = 400
 GOOD_ENOUGH = 2e-3
 """A fleet of many shapes this near the bound (relative) is not searched further. Else they are solved in parts;
 each of these, being a fair sample of all sizes, packs nearly as well as the whole."""
+_FEW_ROWS = 100
+"""So few shapes are solved to the end, because that is quick."""
 _ROWS_OF_A_PART = 200
 _ROUNDS_AFTER_PARTS = 10
 _WORTH_A_BOUND = 2e-4
@@ -43,7 +45,7 @@ class Generated:
     first_left: Any
     rounds: int
     is_large: bool = False
-    """Too many shapes for one master."""
+    """Packed side by side or in parts, without a master of the whole."""
     parts: tuple[Part, ...] = ()
     """Of a large problem, where its first fleet left much to gain."""
 
@@ -84,17 +86,24 @@ def generate(
     enough: float = 2e-4,
     on_round: Callable[[], None] | None = None,
     thorough: bool = True,
+    quick: bool = False,
 ) -> Generated:
     """Solve the configuration linear program to within `enough` of its bound, or as far as time allows.
-    `thorough` also spends integer programs on types whose worth stays open.
+    `thorough` also spends integer programs on types whose worth stays open. `quick` asks for no more than the
+    fluid relaxation where its fleet is good enough.
 
-    With many shapes there are patterns only where the first fleet is not good enough. They come from parts of the
-    problem that are solved by themselves, and rounds on the whole are made only where they can raise the bound.
+    With many shapes it always is no more. Else the patterns come from parts of the problem that are solved by
+    themselves, and rounds on the whole are made only where they can raise the bound.
     """
-    state = _large_state(shapes, demand, deadline) if shapes.count > MOST_ROWS else _first_state(shapes, demand)
-    if state.is_large:
+    is_large = shapes.count > MOST_ROWS
+    if is_large or (quick and shapes.count > _FEW_ROWS):
+        state = _fluid_state(shapes, demand, deadline if is_large else deadline.share(0.2))
         if _is_good_enough(state):
             return state
+        state.is_large = is_large
+    else:
+        state = _first_state(shapes, demand)
+    if is_large:
         deadline = deadline.share(0.5)
         _generate_parts(state, demand, -(-shapes.count // _ROWS_OF_A_PART), deadline.share(0.5), on_round)
         if sum(part.generated.bound for part in state.parts) <= state.bound * Fraction(1.0 + _WORTH_A_BOUND):
@@ -154,17 +163,17 @@ def _first_state(shapes: Shapes, demand: Any) -> Generated:
     return state
 
 
-def _large_state(shapes: Shapes, demand: Any, deadline: Deadline) -> Generated:
+def _fluid_state(shapes: Shapes, demand: Any, deadline: Deadline) -> Generated:
     """The fleet and the bound of the fluid relaxation; the greedy fleet where that is cheaper or holds more."""
+    from planner.packing.polish import polished  # which solves small problems by this module
+
     prices = resource_prices(demand, shapes)
     state = replace(_priced_by_resources(shapes, demand, prices), is_large=True)
     balanced = balanced_fleet(shapes, demand, shapes.limits, deadline)
+    _price_by_types(state, demand, deadline)
+    if not balanced[1].any():
+        balanced = polished(balanced[0], shapes, state.worth(), deadline.share(0.5)), balanced[1]
     _take_fleet(state, *balanced)
-    plan = fluid_plan(shapes, demand, deadline)
-    if plan is not None:
-        state.pricing.weights[:] = plan.prices * shapes.rooms * float(state.pricing.scale.per_usd)
-        worth = state.pricing.scale.whole(plan.worth)
-        _take_bound(state, worth, state.pricing.price(worth, demand, 200, 1e-5), demand)
     if not deadline.passed() and not _is_good_enough(state):
         greedy = greedy_fleet(shapes, demand, state.worth(), shapes.rooms @ prices)
         if (int(greedy[1].sum()), fleet_cost(greedy[0], shapes)) < (int(balanced[1].sum()), _first_cost(state)):
@@ -189,6 +198,16 @@ def _priced_by_resources(shapes: Shapes, demand: Any, prices: Any) -> Generated:
         demand.copy(),
         0,
     )
+
+
+def _price_by_types(state: Generated, demand: Any, deadline: Deadline) -> None:
+    """Raise the bound to what prices of the resources by type prove."""
+    pricing = state.pricing
+    plan = fluid_plan(pricing.shapes, demand, deadline)
+    if plan is not None:
+        pricing.weights[:] = plan.prices * pricing.shapes.rooms * float(pricing.scale.per_usd)
+        worth = pricing.scale.whole(plan.worth)
+        _take_bound(state, worth, pricing.price(worth, demand, 200, 1e-5), demand)
 
 
 def _take_fleet(state: Generated, fleet: Fleet, left: Any) -> None:
