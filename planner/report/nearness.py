@@ -33,6 +33,7 @@ def section(plan: PlanDocument) -> dict[str, Any] | None:
             "USD an hour at the busiest minute of the plan's fleet and of others for the same tasks, beside the"
             " lower bound; the table below has the same figures",
         ),
+        "survives": plan.objective.survive_zone_loss and plan.objective.zones > 1,
         "fleets": [_fleet_row(fleet) for fleet in found.near],
         "never": [(n, 1 - n.worth_at_most_usd_per_hour / n.usd_per_hour) for n in named],
         "never_others": len(found.never_worth) - len(named),
