@@ -177,11 +177,13 @@ class Stepper:
     def propose(self, now_s: float, desired: int, maximum: int) -> Proposal | None:
         if not self._calls.due(self._alarm.state, now_s):
             return None
-        out = self._after(self.out_cooldown.base_at(now_s, desired))
-        if out is not None and min(out, maximum) > desired:
-            return Proposal(Wish.OUT, min(out, maximum))
         after = self._after(desired)
-        if after is not None and after < desired and now_s >= self.in_until_s:
+        if after is None:
+            return None
+        if after > desired:  # else a step that scales in would add tasks where a cooldown's base is the larger
+            out = min(self._after(self.out_cooldown.base_at(now_s, desired)) or 0, maximum)
+            return Proposal(Wish.OUT, out) if out > desired else None
+        if after < desired and now_s >= self.in_until_s:
             return Proposal(Wish.IN, max(after, 0))
         return None
 
