@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -79,6 +79,9 @@ class Settings(BaseModel):
     families: tuple[str, ...] = Field(default=(), description="Instance families to consider; empty: all")
     max_instance_types: int = Field(default=1, ge=1, le=3, description="Auto Scaling groups to run at most")
     min_tasks: int = Field(default=2, ge=1, description="Least tasks of a service behind a load balancer")
+    metric_resolution: Literal["standard", "high", "either"] = Field(
+        default="standard", description="Metrics to scale on: of a minute, of 20 seconds, whichever is worth it"
+    )
     resize_tasks: bool = Field(default=True, description="Propose task sizes from what tasks used")
     keep: tuple[str, ...] = Field(default=(), description="Services to leave exactly as they are")
     jvm_heaps_mib: dict[str, int] = Field(default_factory=dict, description="Heap size of JVM services by name")
