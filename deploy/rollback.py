@@ -167,6 +167,8 @@ def _wanted(past: Past, resource_id: str, live: Image | None) -> Image | None:
         return None
     if ref.type is ResourceType.AUTO_SCALING_GROUP:
         return image
+    if ref.type is ResourceType.SERVICE and "monitoring" not in image:  # of a version that did not know it
+        live = {name: value for name, value in (live or {}).items() if name != "monitoring"}
     raw = {"$raw": image["$raw"]} if "$raw" in image else {}  # as AWS told it, before it was normalised
     return exactly(stable(ref.type, image) or {}, stable(ref.type, live)) | raw
 

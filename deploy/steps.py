@@ -14,6 +14,7 @@ from typing import Any
 
 from deploy.diff import RESTARTS
 from deploy.model import Action, Image, ResourceRef, State, Step
+from deploy.monitoring import loses_without_gain
 from deploy.normalise import OUTDATED, covers, merged, stable
 from planner.documents.config import ResourceType
 
@@ -68,6 +69,7 @@ def plan_steps(move: Move) -> tuple[Step, ...]:
         *_target_groups(move),
         # A service that leaves a target group does so after requests have; one that joins it does before.
         *(_rules(move) if _detaches(move) else _associate(move)),
+        *_policies(move, before_rollout=True),
         *_roll_out(move),
         *(() if _detaches(move) else _rules(move)),
         *_scaling(move),
@@ -308,14 +310,32 @@ def _rules(move: Move) -> Iterator[Step]:
 # Scaling
 
 
+def _policies(move: Move, before_rollout: bool) -> Iterator[Step]:
+    """A policy on 20-second metrics is put once the rollout has made its tasks send them, and goes before one that
+    makes them stop: in between it would see nothing. What takes its place is there before it goes."""
+    changed = [r for r in move.changed(ResourceType.SCALING_POLICY) if _slows(move, r.service) is before_rollout]
+    for ref in sorted(changed, key=lambda ref: move.wanted[ref.id] is None):
+        yield _written_or_deleted(move, ref)
+
+
+def _slows(move: Move, service: str) -> bool:
+    service_id = f"{ResourceType.SERVICE}/{service}"
+    live, wanted = move.live.get(service_id), move.wanted.get(service_id)
+    if live is None or wanted is None:
+        return False
+    return loses_without_gain(live.get("monitoring"), merged(live, wanted).get("monitoring"))
+
+
+def _written_or_deleted(move: Move, ref: ResourceRef) -> Step:
+    if move.wanted[ref.id] is None:
+        return Step("", Action.DELETE, ref.id, None, "not part of the plan's scaling", _expected(move, ref))
+    return _write(move, ref, _image(move, ref), "scaling as planned")
+
+
 def _scaling(move: Move) -> Iterator[Step]:
-    policies = (ResourceType.SCALING_POLICY, ResourceType.SCHEDULED_ACTION)
-    for kind in policies:
-        for ref in move.changed(kind):
-            if move.wanted[ref.id] is None:
-                yield Step("", Action.DELETE, ref.id, None, "not part of the plan's scaling", _expected(move, ref))
-            else:
-                yield _write(move, ref, _image(move, ref), "scaling as planned")
+    yield from _policies(move, before_rollout=False)
+    for ref in move.changed(ResourceType.SCHEDULED_ACTION):
+        yield _written_or_deleted(move, ref)
     for resource_id, wanted in move.wanted.items():
         ref = ResourceRef.parse(resource_id)
         if ref.type is not ResourceType.SCALABLE_TARGET:

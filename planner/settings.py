@@ -39,6 +39,9 @@ def _moment(value: Any) -> datetime:
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
+MetricResolution = Literal["standard", "standard-only", "high", "either"]
+
+
 class PlannedLaunch(BaseModel):
     """A change of a service's load that its history cannot show: a factor, then vCPU on top, from `at` on."""
 
@@ -79,8 +82,10 @@ class Settings(BaseModel):
     families: tuple[str, ...] = Field(default=(), description="Instance families to consider; empty: all")
     max_instance_types: int = Field(default=1, ge=1, le=3, description="Auto Scaling groups to run at most")
     min_tasks: int = Field(default=2, ge=1, description="Least tasks of a service behind a load balancer")
-    metric_resolution: Literal["standard", "high", "either"] = Field(
-        default="standard", description="Metrics to scale on: of a minute, of 20 seconds, whichever is worth it"
+    metric_resolution: MetricResolution = Field(
+        default="standard",
+        description="Metrics to scale on: of a minute, of 20 seconds, whichever is worth it; standard takes those "
+        "of 20 seconds rather than a fixed count, standard-only never",
     )
     resize_tasks: bool = Field(default=True, description="Propose task sizes from what tasks used")
     keep: tuple[str, ...] = Field(default=(), description="Services to leave exactly as they are")

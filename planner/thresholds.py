@@ -14,7 +14,7 @@ from planner import scaling as scaling_stage
 from planner.documents.plan import Carries, ScalingPlan, SchedulePlan, TargetTrackingPlan
 from planner.expectations import Expected
 from planner.model import Service
-from planner.settings import Settings
+from planner.settings import MetricResolution, Settings
 from planner.timegrid import TimeGrid
 from planner.units import SECONDS_PER_MINUTE
 
@@ -139,9 +139,11 @@ def choose_scaling(
 
 
 def _holding(
-    service: Service, asked: Resolution, tuned: Callable[[Resolution], Tuned | Infeasible]
+    service: Service, asked: MetricResolution, tuned: Callable[[Resolution], Tuned | Infeasible]
 ) -> Tuned | Infeasible:
     """The choice at the resolution asked for, or on 20-second metrics where those of a minute do not hold."""
+    if asked == "standard-only":
+        return tuned("standard")
     if service.minute_metrics_only:
         found = tuned("standard")
         if asked == "standard" and isinstance(found, scaling_stage.Tuned):

@@ -75,6 +75,7 @@ def cloud(services: Sequence[str] = ("web",), with_scaling: bool = True) -> Fake
                 "capacityProviderStrategy": [{"capacityProvider": "old", "weight": 1}],
                 "placementStrategy": [],
                 "deploymentConfiguration": {"minimumHealthyPercent": 50},
+                "monitoring": None,
                 "desiredCount": 4,
             },
         )

@@ -190,6 +190,13 @@ def test_a_service_whose_metrics_come_by_the_minute_only_gets_a_fixed_count_that
     assert "only metrics of a minute: its deployment controller is CODE_DEPLOY" in scaling.reason
 
 
+def test_twenty_second_metrics_are_never_taken_where_that_is_asked_for() -> None:
+    settings = Settings(slo=0.99, metric_resolution="standard-only")
+    scaling, _ = choose_scaling(service(None), bursts(), 1.0, settings, GRID)
+
+    assert scaling.target_tracking is None
+
+
 def test_metrics_of_a_minute_are_kept_where_they_hold() -> None:
     scaling, _ = choose_scaling(service(None), demand(), 1.0, Settings(slo=0.99), GRID)
     assert scaling.target_tracking is not None
