@@ -73,6 +73,7 @@ def _observed(config: ConfigDocument, cloud: Cloud) -> Observation:
     _refer(live, wanted)
     problems += _problems(config, live, wanted)
     problems += _unassociated(config, live)
+    problems += _unpublished(config, live)
     _add_superseded_schedules(config, cloud, live, wanted)
     _add_superseded_policies(config, cloud, live, wanted)
     return Observation(live, wanted, tuple(problems))
@@ -161,6 +162,22 @@ def _unassociated(config: ConfigDocument, live: State) -> list[Rejection]:
         for group in (item["targetGroupArn"]["$ref"].rpartition("#")[0],)
         if live.get(group) is None and group not in led_to
     ]
+
+
+def _unpublished(config: ConfigDocument, live: State) -> list[Rejection]:
+    """Policies on 20-second metrics that neither the bundle nor the account has the service publish."""
+    requests = {resource.id: resource.request for resource in config.resources}
+    found = []
+    for resource in config.resources:
+        name = fast_metric(resource.name.rpartition("/")[2])
+        if resource.type is not ResourceType.SCALING_POLICY or name is None:
+            continue
+        service = f"{ResourceType.SERVICE}/{resource.name.rpartition('/')[0]}"
+        views = (requests.get(service, {}), live.get(service) or {})
+        if not any(name in fast_names(view.get("monitoring")) for view in views):
+            why = f"tracks {name} of 20 seconds, which {service} does not publish: its alarms would see nothing"
+            found.append(Rejection(resource.id, why))
+    return found
 
 
 def _add_superseded_schedules(

@@ -149,6 +149,12 @@ def _holding(
         if asked == "standard" and isinstance(found, scaling_stage.Tuned):
             return found
         return replace(found, reason=f"{found.reason}; only metrics of a minute: {service.minute_metrics_only}")
+    if (
+        asked == "standard"
+        and service.scaling
+        and any(_is_fast(t.metric) for t in service.scaling.target_tracking)
+    ):
+        asked = "either"  # they are paid for today: judged, not dropped unseen
     found = tuned(asked)
     if not isinstance(found, scaling_stage.Infeasible) or asked == "high":
         return found

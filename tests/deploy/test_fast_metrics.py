@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deploy.apply import ApplyRefused, World, apply
+from deploy.aws.ecs import EcsResources
 from deploy.diff import diff
 from deploy.emit import NotSupported, config_from_plan, main_tf, read_template, template, write_terraform
 from deploy.model import CheckStatus, Effect
@@ -22,7 +24,7 @@ from deploy.verify import verify
 from planner.documents import PlanDocument
 from planner.documents.config import ResourceType
 from tests.deploy import estate, small
-from tests.deploy.test_on_sandbox import approved, read_through_boto3, run
+from tests.deploy.test_on_sandbox import read_through_boto3, run
 
 CPU = "ECSServiceAverageCPUUtilization"
 MEMORY = "ECSServiceAverageMemoryUtilization"
@@ -117,19 +119,6 @@ def test_a_plan_that_no_longer_needs_them_turns_them_off_after_its_policy_has_ch
     assert policy["PolicyName"] == f"web-{FAST}"
 
 
-def test_a_service_behind_a_classic_load_balancer_is_refused_by_name(
-    sandbox: Sandbox, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    described = world.cloud.ecs.describe_service
-    classic = {"loadBalancers": [{"loadBalancerName": "old", "containerName": "web", "containerPort": 8080}]}
-    monkeypatch.setattr(world.cloud.ecs, "describe_service", lambda name: {**described(name), **classic})
-    problems = observe(config_from_plan(plan()), world.cloud).problems
-
-    assert [(p.what, p.reason) for p in problems] == [
-        ("service/web", "cannot have 20-second metrics: it is behind a Classic Load Balancer")
-    ]
-
-
 # Without a sandbox
 
 
@@ -195,6 +184,20 @@ def test_what_is_published_follows_from_the_policies_that_come_and_go(
     ] == gone
 
 
+def test_a_policy_on_a_metric_that_nobody_has_the_service_publish_is_refused() -> None:
+    config = bundle(FAST)
+    bare = [
+        r.model_copy(update={"request": {k: v for k, v in r.request.items() if k != "monitoring"}})
+        for r in config.resources
+    ]
+    unpublished = config.model_copy(update={"resources": tuple(bare)})
+
+    assert observe(unpublished, live_on({"CPUUtilization"})).problems == ()
+    (problem,) = observe(unpublished, live_on({"MemoryUtilization"})).problems
+    assert problem.what == f"scaling-policy/web/{FAST}"
+    assert "tracks CPUUtilization of 20 seconds, which service/web does not publish" in problem.reason
+
+
 @pytest.mark.parametrize(
     ("planned", "live", "policies", "order"),
     [
@@ -243,13 +246,89 @@ def test_cloudformation_says_it_on_the_service() -> None:
     assert read_template(rendered) == {resource.id: resource.request for resource in config.resources}
 
 
-def test_an_approval_holds_the_monitoring_too(
-    sandbox: Sandbox, world: World, maria: estate.Person, tmp_path: Path
-) -> None:
-    config = config_from_plan(plan())
-    approval = approved(config, world, maria)
-    sandbox.client("ecs").update_service(cluster=estate.CLUSTER, service="web", monitoring=ON)
-    sandbox.advance(600)
+def test_an_approval_holds_what_was_published(maria: estate.Person, tmp_path: Path) -> None:
+    config, cloud = bundle(FAST), live_on(set(), CPU)
+    approval, approvers = small.approved(config, cloud, maria)
+    cloud.state["service/web"] = {**cloud.state["service/web"], "monitoring": ON}
 
-    with pytest.raises(ApplyRefused, match="service/web"):
-        apply(config, approval, [maria.approver], world, tmp_path / "journal")
+    with pytest.raises(ApplyRefused, match=r"moved since the approval \(service/web\)"):
+        apply(config, approval, approvers, small.world(cloud), tmp_path)
+
+
+class Told:
+    """The ECS API of one service, as far as reading its monitoring goes."""
+
+    def __init__(self, service: dict[str, Any], revisions: list[dict[str, Any]] | None = None) -> None:
+        self.service, self.revisions = service, revisions or []
+
+    def __call__(self, _client: str, operation: str, /, **given: Any) -> dict[str, Any]:
+        if operation == "DescribeServices":
+            return {"services": [self.service]}
+        if operation == "DescribeServiceDeployments":
+            return {"serviceDeployments": [self.service["$deployment"]]}
+        named = given["serviceRevisionArns"]
+        return {"serviceRevisions": [r for r in self.revisions if r["serviceRevisionArn"] in named]}
+
+
+def ecs_of(service: dict[str, Any], *revisions: dict[str, Any]) -> EcsResources:
+    return EcsResources(Told(service, list(revisions)), "prod")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("service", "why"),
+    [
+        ({"loadBalancers": [{"targetGroupArn": "arn:1"}], "deploymentController": {"type": "ECS"}}, None),
+        ({"loadBalancers": [{"loadBalancerName": "old"}]}, "it is behind a Classic Load Balancer"),
+        ({"deploymentController": {"type": "CODE_DEPLOY"}}, "its deployment controller is CODE_DEPLOY"),
+    ],
+)
+def test_services_that_cannot_have_twenty_second_metrics_are_refused_by_name(
+    service: dict[str, Any], why: str | None
+) -> None:
+    told = ecs_of(service).refuses_fast_metrics("web")
+
+    assert told == (None if why is None else f"cannot have 20-second metrics: {why}")
+
+
+def revision(name: str, minute: int, monitoring: dict[str, Any] | None = None) -> dict[str, Any]:
+    at = datetime(2026, 5, 13, 0, minute, tzinfo=UTC)
+    told = {"serviceRevisionArn": name, "createdAt": at}
+    return told if monitoring is None else {**told, "monitoring": monitoring}
+
+
+UNDER_WAY = {"targetServiceRevision": {"arn": "r2"}}
+
+
+@pytest.mark.parametrize(
+    ("service", "published_fast"),
+    [
+        ({"currentServiceRevisions": [{"arn": "r1"}]}, False),
+        ({"currentServiceRevisions": [{"arn": "r1"}, {"arn": "r2"}]}, True),  # the newer one
+        ({"currentServiceRevisions": []}, False),  # task sets have none
+        (
+            {
+                "currentServiceRevisions": [{"arn": "r1"}],
+                "currentServiceDeployment": "d",
+                "$deployment": UNDER_WAY,
+            },
+            True,
+        ),
+        (
+            {
+                "currentServiceRevisions": [{"arn": "r1"}, {"arn": "r2"}],
+                "currentServiceDeployment": "d",
+                "$deployment": {**UNDER_WAY, "rollback": {"serviceRevisionArn": "r1"}},
+            },
+            False,
+        ),
+    ],
+    ids=["settled", "two run", "no revision", "asked for", "rolled back"],
+)
+def test_what_a_service_publishes_is_read_from_the_revision_that_it_goes_to(
+    service: dict[str, Any], published_fast: bool
+) -> None:
+    described = {"taskDefinition": "web:1", **service}
+    image = ecs_of(described, revision("r1", 1), revision("r2", 2, ON)).read_service("web")
+    assert image is not None
+
+    assert image["monitoring"] == (ON if published_fast else OFF)
