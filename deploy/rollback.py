@@ -27,8 +27,9 @@ from deploy.journal import Journal
 from deploy.keys import Approver
 from deploy.limits import beside_limits, has_acted
 from deploy.model import Action, EntryKind, Failure, Image, JournalEntry, Outcome, ResourceRef, State, Step
+from deploy.move import Move
 from deploy.normalise import covers, exactly, merged, stable
-from deploy.steps import SIZES, Move, plan_steps
+from deploy.steps import SIZES, plan_steps
 from planner.documents import ConfigDocument
 from planner.documents.config import ResourceType
 

@@ -9,55 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from deploy.diff import RESTARTS
-from deploy.model import Action, Image, ResourceRef, State, Step
-from deploy.monitoring import loses_without_gain
+from deploy.model import Action, Image, ResourceRef, Step
+from deploy.move import Move, replaces_instances
 from deploy.normalise import OUTDATED, covers, merged, stable
 from planner.documents.config import ResourceType
 
 FREEZE: Mapping[str, bool] = {"DynamicScalingInSuspended": True}
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """From what is there to what should be there. `providers` maps an Auto Scaling group to its provider."""
-
-    live: State
-    wanted: State
-    providers: Mapping[str, str]
-
-    def changed(self, kind: ResourceType) -> list[ResourceRef]:
-        refs = [ResourceRef.parse(resource_id) for resource_id in self.wanted]
-        return [r for r in refs if r.type is kind and self.differs(r)]
-
-    def differs(self, ref: ResourceRef) -> bool:
-        live, wanted = self.live.get(ref.id), self.wanted[ref.id]
-        if ref.type is ResourceType.TASK_DEFINITION:
-            return live is None or wanted is None or live.get("content") != wanted.get("content")
-        if ref.type is ResourceType.AUTO_SCALING_GROUP and wanted is not None and wanted.get("MaxSize") != 0:
-            # The desired size of a managed group is its provider's business once it exists.
-            return live is None or not covers(live, stable(ref.type, wanted)) or replaces_instances(live, wanted)
-        return not covers(live, wanted)
-
-    def restarts(self, service: str) -> bool:
-        """Whether the service's tasks are replaced."""
-        ref = ResourceRef(ResourceType.SERVICE, service)
-        live, wanted = self.live.get(ref.id), self.wanted.get(ref.id)
-        if live is None or wanted is None:
-            return False
-        after = merged(live, wanted)
-        return any(after.get(name) != live.get(name) for name in RESTARTS)
-
-
-def replaces_instances(live: Image | None, wanted: Image | None) -> bool:
-    """Whether instances of a group that stays have to be launched anew, from another template."""
-    if live is None or wanted is None or wanted.get("MaxSize") == 0:
-        return False
-    other = "LaunchTemplate" in wanted and wanted["LaunchTemplate"] != live.get("LaunchTemplate")
-    return bool(other or live.get(OUTDATED, 0) > wanted.get(OUTDATED, live.get(OUTDATED, 0)))
 
 
 def plan_steps(move: Move) -> tuple[Step, ...]:
@@ -313,17 +273,9 @@ def _rules(move: Move) -> Iterator[Step]:
 def _policies(move: Move, before_rollout: bool) -> Iterator[Step]:
     """A policy on 20-second metrics is put once the rollout has made its tasks send them, and goes before one that
     makes them stop: in between it would see nothing. What takes its place is there before it goes."""
-    changed = [r for r in move.changed(ResourceType.SCALING_POLICY) if _slows(move, r.service) is before_rollout]
-    for ref in sorted(changed, key=lambda ref: move.wanted[ref.id] is None):
-        yield _written_or_deleted(move, ref)
-
-
-def _slows(move: Move, service: str) -> bool:
-    service_id = f"{ResourceType.SERVICE}/{service}"
-    live, wanted = move.live.get(service_id), move.wanted.get(service_id)
-    if live is None or wanted is None:
-        return False
-    return loses_without_gain(live.get("monitoring"), merged(live, wanted).get("monitoring"))
+    for ref in sorted(move.changed(ResourceType.SCALING_POLICY), key=lambda ref: move.wanted[ref.id] is None):
+        if move.slows_metrics(ref.service) is before_rollout:
+            yield _written_or_deleted(move, ref)
 
 
 def _written_or_deleted(move: Move, ref: ResourceRef) -> Step:

@@ -64,8 +64,10 @@ class EcsResources:
         if under_way:
             answer = self._calls("ecs", "DescribeServiceDeployments", serviceDeploymentArns=[under_way])
             for told in answer["serviceDeployments"]:
-                target = told.get("rollback") or {"serviceRevisionArn": told["targetServiceRevision"]["arn"]}
-                return self._told(str(target["serviceRevisionArn"])).get("monitoring") or {}
+                back = (told.get("rollback") or {}).get("serviceRevisionArn")
+                target = back or (told.get("targetServiceRevision") or {}).get("arn")
+                if target:
+                    return self._told(str(target)).get("monitoring") or {}
         known = [self._told(str(r["arn"])) for r in service.get("currentServiceRevisions") or ()]
         newest = max((r for r in known if r), key=lambda r: r["createdAt"], default={})
         return newest.get("monitoring") or {}
