@@ -27,10 +27,11 @@ from deploy.model import (
     ResourceRef,
     Step,
 )
+from deploy.move import Move
 from deploy.normalise import stable
 from deploy.observe import Observation, observe
 from deploy.ports import AnswerLost, CallFailed, Clock, Cloud, Lock
-from deploy.steps import Move, plan_steps
+from deploy.steps import plan_steps
 from planner.documents import ConfigDocument, digest
 from planner.documents.config import ResourceType
 

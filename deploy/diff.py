@@ -10,10 +10,10 @@ from deploy.normalise import OUTDATED, VOLATILE, merged, stated
 from planner.documents import ConfigDocument
 from planner.documents.config import ResourceType
 
-RESTARTS: frozenset[str] = frozenset({"taskDefinition", "capacityProviderStrategy", "loadBalancers"})
-"""Service fields whose change replaces tasks. ECS starts a deployment for the first and the last by itself
-(UpdateService reference); for a capacity provider strategy this tool forces one, because running tasks would
-otherwise stay where they are."""
+RESTARTS: frozenset[str] = frozenset({"taskDefinition", "capacityProviderStrategy", "loadBalancers", "monitoring"})
+"""Service fields whose change replaces tasks. ECS starts a deployment by itself (UpdateService reference; for
+`monitoring` the developer guide, "Faster auto scaling with high-resolution metrics"), but for a capacity provider
+strategy, where this tool forces one, because running tasks would otherwise stay where they are."""
 
 HIDDEN: frozenset[str] = frozenset({"content", "taskDefinitionArn"})
 """Fields of a task definition image that identify it and say nothing to a person."""
@@ -89,6 +89,11 @@ def effect_of(kind: ResourceType, path: str) -> Effect:
 def _note(kind: ResourceType, path: str) -> str:
     if kind is ResourceType.SERVICE and path.startswith("capacityProviderStrategy"):
         return "a deployment is forced, so that running tasks move"
+    if kind is ResourceType.SERVICE and path.startswith("monitoring"):
+        return (
+            "ECS starts a deployment for it; metrics of 20 seconds are a stream of their own, charged like "
+            "detailed monitoring"
+        )
     if kind is ResourceType.AUTO_SCALING_GROUP and effect_of(kind, path) is Effect.REPLACES:
         return "instances are replaced in waves: new ones join first, tasks leave, then old ones go"
     return ""

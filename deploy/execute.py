@@ -19,6 +19,8 @@ from deploy.steps import scaled_count
 from planner.documents.config import ResourceType
 
 ATTEMPTS = 3
+REVISION_ATTEMPTS = 10
+"""Of reading back what only a service's new revision tells, which comes a little after the call."""
 READ_BACK_S = 2.0
 POLL_S = 15.0
 CAPACITY_WITHIN = timedelta(minutes=15)
@@ -213,7 +215,7 @@ class Executor:
             return None
         wanted = normalise(ref.type, after)
         missing: list[str] = []
-        for attempt in range(ATTEMPTS):
+        for attempt in range(REVISION_ATTEMPTS if "monitoring" in wanted else ATTEMPTS):
             if attempt:
                 self.clock.sleep(READ_BACK_S)
             live = self.cloud.read(ref)

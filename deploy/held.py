@@ -16,8 +16,9 @@ from deploy.diff import diff
 from deploy.journal import JournalError
 from deploy.keys import Approver
 from deploy.model import Image, JournalEntry, ResourceRef, State, Statement, Step
+from deploy.move import Move
 from deploy.normalise import VOLATILE, normalise, stable
-from deploy.steps import Move, plan_steps
+from deploy.steps import plan_steps
 from planner.documents import ConfigDocument, digest
 from planner.documents.config import ResourceType
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from deploy.model import Image
+from deploy.monitoring import fast_names, spelled
 from planner.documents.config import ResourceType
 from planner.units import CpuUnits, MiB, cpu_units, mib
 
@@ -90,6 +91,8 @@ def _service(image: Image) -> dict[str, Any]:
         found["placementStrategy"] = [_placement(rule) for rule in found["placementStrategy"] or []]
     if "deploymentConfiguration" in found:
         found["deploymentConfiguration"] = _deployment(found["deploymentConfiguration"] or {})
+    if "monitoring" in found:
+        found["monitoring"] = spelled(fast_names(found["monitoring"]))
     return found
 
 

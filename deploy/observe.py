@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.model import Image, ResourceRef, State
+from deploy.monitoring import fast_metric, fast_names, other_resolution, spelled
 from deploy.normalise import merged, normalise, ordered, stable
 from deploy.ports import Cloud
 from planner.documents import ConfigDocument, Resource, digest
@@ -72,7 +73,9 @@ def _observed(config: ConfigDocument, cloud: Cloud) -> Observation:
     _refer(live, wanted)
     problems += _problems(config, live, wanted)
     problems += _unassociated(config, live)
+    problems += _unpublished(config, live)
     _add_superseded_schedules(config, cloud, live, wanted)
+    _add_superseded_policies(config, cloud, live, wanted)
     return Observation(live, wanted, tuple(problems))
 
 
@@ -161,6 +164,22 @@ def _unassociated(config: ConfigDocument, live: State) -> list[Rejection]:
     ]
 
 
+def _unpublished(config: ConfigDocument, live: State) -> list[Rejection]:
+    """Policies on 20-second metrics that neither the bundle nor the account has the service publish."""
+    requests = {resource.id: resource.request for resource in config.resources}
+    found = []
+    for resource in config.resources:
+        name = fast_metric(resource.name.rpartition("/")[2])
+        if resource.type is not ResourceType.SCALING_POLICY or name is None:
+            continue
+        service = f"{ResourceType.SERVICE}/{resource.name.rpartition('/')[0]}"
+        views = (requests.get(service, {}), live.get(service) or {})
+        if not any(name in fast_names(view.get("monitoring")) for view in views):
+            why = f"tracks {name} of 20 seconds, which {service} does not publish: its alarms would see nothing"
+            found.append(Rejection(resource.id, why))
+    return found
+
+
 def _add_superseded_schedules(
     config: ConfigDocument, cloud: Cloud, live: dict[str, Image | None], wanted: dict[str, Image | None]
 ) -> None:
@@ -173,6 +192,43 @@ def _add_superseded_schedules(
             if ref.id not in live:
                 live[ref.id] = cloud.read(ref)
                 wanted[ref.id] = None
+
+
+def _add_superseded_policies(
+    config: ConfigDocument, cloud: Cloud, live: dict[str, Image | None], wanted: dict[str, Image | None]
+) -> None:
+    """A plan that sets a service's scaling replaces a policy on the same metric at the other resolution, and takes
+    away one on 20-second metrics that it does not have: those are charged for. Other policies are kept."""
+    for resource in config.resources:
+        if resource.type is not ResourceType.SCALABLE_TARGET:
+            continue
+        prefix = f"{ResourceType.SCALING_POLICY}/{resource.name}/"
+        planned = {r.id.removeprefix(prefix) for r in config.resources if r.id.startswith(prefix)}
+        gone = {
+            metric
+            for metric in cloud.scaling_policies(resource.name)
+            if metric not in planned and (fast_metric(metric) is not None or other_resolution(metric) in planned)
+        }
+        for metric in sorted(gone):
+            ref = ResourceRef(ResourceType.SCALING_POLICY, f"{resource.name}/{metric}")
+            live[ref.id] = cloud.read(ref)
+            wanted[ref.id] = None
+        _monitor(resource.name, gone, live, wanted)
+
+
+def _monitor(
+    service: str, gone: Set[str], live: Mapping[str, Image | None], wanted: dict[str, Image | None]
+) -> None:
+    """Publish every 20 seconds what the bundle asks for and what was so before, but not what a policy that goes
+    needed."""
+    service_id = f"{ResourceType.SERVICE}/{service}"
+    present, after = live.get(service_id), wanted.get(service_id)
+    if present is None or after is None:
+        return
+    asked, before = fast_names(after.get("monitoring")), fast_names(present.get("monitoring"))
+    freed = {name for metric in gone if (name := fast_metric(metric)) is not None}
+    if asked or before & freed:
+        wanted[service_id] = {**after, "monitoring": spelled(before - freed | asked)}
 
 
 def target_state(observation: Observation) -> dict[str, Image | None]:

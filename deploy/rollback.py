@@ -25,9 +25,11 @@ from deploy.execute import TAKING_BACK, Executor
 from deploy.held import before_image, statement_of
 from deploy.journal import Journal
 from deploy.keys import Approver
+from deploy.limits import beside_limits, has_acted
 from deploy.model import Action, EntryKind, Failure, Image, JournalEntry, Outcome, ResourceRef, State, Step
+from deploy.move import Move
 from deploy.normalise import covers, exactly, merged, stable
-from deploy.steps import SIZES, Move, plan_steps
+from deploy.steps import SIZES, plan_steps
 from planner.documents import ConfigDocument
 from planner.documents.config import ResourceType
 
@@ -167,6 +169,8 @@ def _wanted(past: Past, resource_id: str, live: Image | None) -> Image | None:
         return None
     if ref.type is ResourceType.AUTO_SCALING_GROUP:
         return image
+    if ref.type is ResourceType.SERVICE and "monitoring" not in image:  # of a version that did not know it
+        live = {name: value for name, value in (live or {}).items() if name != "monitoring"}
     raw = {"$raw": image["$raw"]} if "$raw" in image else {}  # as AWS told it, before it was normalised
     return exactly(stable(ref.type, image) or {}, stable(ref.type, live)) | raw
 
@@ -179,9 +183,22 @@ def _foreign(past: Past, live: State) -> tuple[str, ...]:
         before = past.before[resource_id]
         if ref.type is ResourceType.TASK_DEFINITION or stable(ref.type, image) == stable(ref.type, before):
             continue
+        if _moved_by_schedule(past, ref, image):
+            continue
         if not any(_is_ours(ref, image, ours, before) for ours in past.ours.get(resource_id, ())):
             found.append(resource_id)
     return tuple(found)
+
+
+def _moved_by_schedule(past: Past, ref: ResourceRef, live: Image | None) -> bool:
+    """Whether a scheduled action of the run has set a target's limits since, and nothing else of it differs."""
+    if ref.type is not ResourceType.SCALABLE_TARGET or live is None:
+        return False
+    prefix = f"{ResourceType.SCHEDULED_ACTION}/{ref.name}/"
+    actions = [image for name, images in past.ours.items() if name.startswith(prefix) for image in images]
+    beside = beside_limits(stable(ref.type, live))
+    left = [beside_limits(stable(ref.type, ours)) for ours in past.ours.get(ref.id, ()) if ours is not None]
+    return beside in left and any(has_acted(action, live) for action in actions)
 
 
 def _is_ours(ref: ResourceRef, live: Image | None, ours: Image | None, before: Image | None) -> bool:

@@ -9,54 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from deploy.diff import RESTARTS
-from deploy.model import Action, Image, ResourceRef, State, Step
+from deploy.model import Action, Image, ResourceRef, Step
+from deploy.move import Move, replaces_instances
 from deploy.normalise import OUTDATED, covers, merged, stable
 from planner.documents.config import ResourceType
 
 FREEZE: Mapping[str, bool] = {"DynamicScalingInSuspended": True}
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """From what is there to what should be there. `providers` maps an Auto Scaling group to its provider."""
-
-    live: State
-    wanted: State
-    providers: Mapping[str, str]
-
-    def changed(self, kind: ResourceType) -> list[ResourceRef]:
-        refs = [ResourceRef.parse(resource_id) for resource_id in self.wanted]
-        return [r for r in refs if r.type is kind and self.differs(r)]
-
-    def differs(self, ref: ResourceRef) -> bool:
-        live, wanted = self.live.get(ref.id), self.wanted[ref.id]
-        if ref.type is ResourceType.TASK_DEFINITION:
-            return live is None or wanted is None or live.get("content") != wanted.get("content")
-        if ref.type is ResourceType.AUTO_SCALING_GROUP and wanted is not None and wanted.get("MaxSize") != 0:
-            # The desired size of a managed group is its provider's business once it exists.
-            return live is None or not covers(live, stable(ref.type, wanted)) or replaces_instances(live, wanted)
-        return not covers(live, wanted)
-
-    def restarts(self, service: str) -> bool:
-        """Whether the service's tasks are replaced."""
-        ref = ResourceRef(ResourceType.SERVICE, service)
-        live, wanted = self.live.get(ref.id), self.wanted.get(ref.id)
-        if live is None or wanted is None:
-            return False
-        after = merged(live, wanted)
-        return any(after.get(name) != live.get(name) for name in RESTARTS)
-
-
-def replaces_instances(live: Image | None, wanted: Image | None) -> bool:
-    """Whether instances of a group that stays have to be launched anew, from another template."""
-    if live is None or wanted is None or wanted.get("MaxSize") == 0:
-        return False
-    other = "LaunchTemplate" in wanted and wanted["LaunchTemplate"] != live.get("LaunchTemplate")
-    return bool(other or live.get(OUTDATED, 0) > wanted.get(OUTDATED, live.get(OUTDATED, 0)))
 
 
 def plan_steps(move: Move) -> tuple[Step, ...]:
@@ -68,6 +29,7 @@ def plan_steps(move: Move) -> tuple[Step, ...]:
         *_target_groups(move),
         # A service that leaves a target group does so after requests have; one that joins it does before.
         *(_rules(move) if _detaches(move) else _associate(move)),
+        *_policies(move, before_rollout=True),
         *_roll_out(move),
         *(() if _detaches(move) else _rules(move)),
         *_scaling(move),
@@ -308,14 +270,24 @@ def _rules(move: Move) -> Iterator[Step]:
 # Scaling
 
 
+def _policies(move: Move, before_rollout: bool) -> Iterator[Step]:
+    """A policy on 20-second metrics is put once the rollout has made its tasks send them, and goes before one that
+    makes them stop: in between it would see nothing. What takes its place is there before it goes."""
+    for ref in sorted(move.changed(ResourceType.SCALING_POLICY), key=lambda ref: move.wanted[ref.id] is None):
+        if move.slows_metrics(ref.service) is before_rollout:
+            yield _written_or_deleted(move, ref)
+
+
+def _written_or_deleted(move: Move, ref: ResourceRef) -> Step:
+    if move.wanted[ref.id] is None:
+        return Step("", Action.DELETE, ref.id, None, "not part of the plan's scaling", _expected(move, ref))
+    return _write(move, ref, _image(move, ref), "scaling as planned")
+
+
 def _scaling(move: Move) -> Iterator[Step]:
-    policies = (ResourceType.SCALING_POLICY, ResourceType.SCHEDULED_ACTION)
-    for kind in policies:
-        for ref in move.changed(kind):
-            if move.wanted[ref.id] is None:
-                yield Step("", Action.DELETE, ref.id, None, "not part of the plan's scaling", _expected(move, ref))
-            else:
-                yield _write(move, ref, _image(move, ref), "scaling as planned")
+    yield from _policies(move, before_rollout=False)
+    for ref in move.changed(ResourceType.SCHEDULED_ACTION):
+        yield _written_or_deleted(move, ref)
     for resource_id, wanted in move.wanted.items():
         ref = ResourceRef.parse(resource_id)
         if ref.type is not ResourceType.SCALABLE_TARGET:

@@ -11,6 +11,7 @@ from typing import Any
 
 from deploy.approve import ApprovalRefused, require_valid
 from deploy.emit.fields import KINDS, MISSING, get
+from deploy.emit.terraform import unsayable
 from deploy.journal import Journal
 from deploy.keys import Approver
 from deploy.model import Approval, Check, EntryKind, Failure, FailureKind, Outcome
@@ -61,6 +62,10 @@ def plan_checks(config: ConfigDocument, shown: Mapping[str, Any]) -> tuple[Check
     checks = []
     for resource in config.resources:
         name = f"{resource.id} in Terraform's plan"
+        refused = unsayable(resource)
+        if refused is not None:
+            checks.append(Check.ng(name, refused))
+            continue
         planned = known.get(resource.id)
         if planned is None:
             checks.append(Check.skip(name, "the plan does not have it"))

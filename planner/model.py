@@ -258,6 +258,8 @@ class Deployment:
     finished_at: datetime | None = None
     """None: still in progress, or the end is not known."""
     status: str = "SUCCESSFUL"
+    fast_metrics: tuple[str, ...] | None = None
+    """Of CPUUtilization and MemoryUtilization, those that its tasks send every 20 seconds; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +285,8 @@ class Service:
     tags: tuple[tuple[str, str], ...] = ()
     deployments: tuple[Deployment, ...] = ()
     """Oldest first, as far back as ECS remembers; the task size that held at a minute comes from here."""
+    minute_metrics_only: str = ""
+    """Why ECS cannot publish its CPU and memory every 20 seconds; "" where it can."""
 
 
 @dataclass(frozen=True, slots=True)

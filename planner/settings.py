@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -37,6 +37,9 @@ def _moment(value: Any) -> datetime:
 
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
+
+
+MetricResolution = Literal["standard", "standard-only", "high", "either"]
 
 
 class PlannedLaunch(BaseModel):
@@ -79,6 +82,11 @@ class Settings(BaseModel):
     families: tuple[str, ...] = Field(default=(), description="Instance families to consider; empty: all")
     max_instance_types: int = Field(default=1, ge=1, le=3, description="Auto Scaling groups to run at most")
     min_tasks: int = Field(default=2, ge=1, description="Least tasks of a service behind a load balancer")
+    metric_resolution: MetricResolution = Field(
+        default="standard",
+        description="Metrics to scale on: of a minute, of 20 seconds, whichever is worth it; standard takes those "
+        "of 20 seconds rather than a fixed count, standard-only never",
+    )
     resize_tasks: bool = Field(default=True, description="Propose task sizes from what tasks used")
     keep: tuple[str, ...] = Field(default=(), description="Services to leave exactly as they are")
     jvm_heaps_mib: dict[str, int] = Field(default_factory=dict, description="Heap size of JVM services by name")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -14,17 +14,26 @@ from planner import scaling as scaling_stage
 from planner.documents.plan import Carries, ScalingPlan, SchedulePlan, TargetTrackingPlan
 from planner.expectations import Expected
 from planner.model import Service
-from planner.settings import Settings
+from planner.settings import MetricResolution, Settings
 from planner.timegrid import TimeGrid
 from planner.units import SECONDS_PER_MINUTE
 
 if TYPE_CHECKING:
-    from planner.scaling import Policy, TaskCounts, Tuned
+    from planner.scaling import Infeasible, Policy, TaskCounts, Tuned
     from planner.scaling.policies import ScheduledScaling
+    from planner.scaling.tuning import Resolution
 
 FloatArray = NDArray[np.float64]
 CPU_METRIC: Final = "ECSServiceAverageCPUUtilization"
 REQUESTS_METRIC: Final = "ALBRequestCountPerTarget"
+FAST_SUFFIX: Final = "HighResolution"
+"""Of the predefined metrics that ECS publishes every 20 seconds."""
+FAST_CHARGE: Final = (
+    "20-second metrics are charged like detailed monitoring, assumed to be a metric and two alarms of about a "
+    "dollar a month, and turning them on or off is a deployment"
+)
+"""What a plan on them says beside its cost lines, which hold no CloudWatch charges. Amazon ECS developer guide,
+"Faster auto scaling with high-resolution metrics"."""
 APPLICATION: Final = ":loadbalancer/app/"
 """In the ARN of an Application Load Balancer, the only kind that counts requests per target."""
 
@@ -98,17 +107,22 @@ def choose_scaling(
 
     The maximum holds p99 of the coming week, where that is more than the past needs room for. A service that
     tracks requests today, or whose latency binds first, keeps to requests unless CPU is cheaper and holds as
-    well; any other is scaled on CPU.
+    well; any other is scaled on CPU, at the resolution that the settings ask for, and on 20-second metrics before
+    it gets a fixed count.
     """
     loads = {} if load is None else {"requests": load.requests}
     least = None if load is None else load.least_vcpu(task_vcpu, settings.utilisation)
     needed = wanted if least is None else np.where(np.isnan(wanted), np.nan, np.fmax(wanted, least))
-    try:
-        found = scaling_stage.tune(
+
+    def tuned(resolution: Resolution) -> Tuned | Infeasible:
+        return scaling_stage.tune(
             wanted, grid.start, task_vcpu=task_vcpu, slo=settings.slo, utilisation=settings.utilisation,
-            timezone=settings.timezone, seed=settings.seed, loads=loads, least_vcpu=least,
+            timezone=settings.timezone, seed=settings.seed, loads=loads, least_vcpu=least, resolution=resolution,
             metrics=("cpu",) if load is None else ("requests", "cpu"),
         )  # fmt: skip
+
+    try:
+        found = _holding(service, settings.metric_resolution, tuned)
     except ValueError as unusable:
         return _fixed_count(service, needed, task_vcpu, settings, grid, str(unusable))
     if isinstance(found, scaling_stage.Infeasible):
@@ -124,11 +138,37 @@ def choose_scaling(
     return scaling_plan(service.name, policy, found, counts, load), counts
 
 
+def _holding(
+    service: Service, asked: MetricResolution, tuned: Callable[[Resolution], Tuned | Infeasible]
+) -> Tuned | Infeasible:
+    """The choice at the resolution asked for, or on 20-second metrics where those of a minute do not hold."""
+    if asked == "standard-only":
+        return tuned("standard")
+    if service.minute_metrics_only:
+        found = tuned("standard")
+        if asked == "standard" and isinstance(found, scaling_stage.Tuned):
+            return found
+        return replace(found, reason=f"{found.reason}; only metrics of a minute: {service.minute_metrics_only}")
+    if (
+        asked == "standard"
+        and service.scaling
+        and any(_is_fast(t.metric) for t in service.scaling.target_tracking)
+    ):
+        asked = "either"  # they are paid for today: judged, not dropped unseen
+    found = tuned(asked)
+    if not isinstance(found, scaling_stage.Infeasible) or asked == "high":
+        return found
+    fast = found.alternative if asked == "either" else tuned("high")
+    if not isinstance(fast, scaling_stage.Tuned):
+        return found
+    return replace(fast, reason=f"{fast.reason}; on metrics of a minute: {found.reason}")
+
+
 def _counts(
     wanted: FloatArray, policy: Policy, settings: Settings, grid: TimeGrid, loads: dict[str, FloatArray]
 ) -> TaskCounts:
     """Tasks minute by minute; the lanes tell them for CPU, the reference for any other metric."""
-    if all(tracking.metric == CPU_METRIC for tracking in policy.target_tracking):
+    if all(tracking.metric.removesuffix(FAST_SUFFIX) == CPU_METRIC for tracking in policy.target_tracking):
         return scaling_stage.task_counts(wanted, grid.start, policy, utilisation=settings.utilisation)
     outcome = scaling_stage.simulate(wanted, grid.start, policy, utilisation=settings.utilisation, loads=loads)
     seen = outcome.trajectory
@@ -216,13 +256,17 @@ def scaling_plan(
         ),
         attainment=round(counts.attainment, 6),
         attainment_out_of_sample=round(tuned.attainment, 6),
-        reason=tuned.reason,
+        reason=f"{tuned.reason}; {FAST_CHARGE}" if tracking and _is_fast(tracking.metric) else tuned.reason,
     )
+
+
+def _is_fast(metric: str) -> bool:
+    return metric.endswith(FAST_SUFFIX)
 
 
 def with_metric_told(plan: ScalingPlan, scale_on: str | None, load: TrackedLoad | None) -> ScalingPlan:
     """The plan with a reason where it does not track the metric that tells the load of a task."""
-    tracked = plan.target_tracking.metric if plan.target_tracking else None
+    tracked = plan.target_tracking.metric.removesuffix(FAST_SUFFIX) if plan.target_tracking else None
     if tracked is None or scale_on is None or scale_on == tracked:
         return plan
     if scale_on == CPU_METRIC:

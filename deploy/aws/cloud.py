@@ -81,9 +81,12 @@ class AwsCloud:
         image = {k: v for k, v in request.items() if k not in identifying}
         return image if resource.type is T.SCALABLE_TARGET else normalise(resource.type, image)
 
-    def _service(self, ref: ResourceRef, request: Mapping[str, Any]) -> Image:
+    def _service(self, ref: ResourceRef, request: Mapping[str, Any]) -> Image | Rejection:
         """Laid over the live one, so that settings the bundle does not name are kept."""
         wanted = {k: v for k, v in request.items() if k not in {"cluster", "service"}}
+        refused = self.ecs.refuses_fast_metrics(ref.name) if "monitoring" in wanted else None
+        if refused is not None:
+            return Rejection(ref.id, refused)
         live = self.ecs.read_service(ref.name) or {}
         if "loadBalancers" in wanted:  # attached beside the present ones: taking one away would lose its requests
             wanted["loadBalancers"] = [*live.get("loadBalancers", []), *wanted["loadBalancers"]]

@@ -27,6 +27,7 @@ SERVICE_FIELDS = (
     "placementStrategy",
     "deploymentConfiguration",
     "loadBalancers",
+    "monitoring",
     "desiredCount",
 )
 RAW_FIELDS = ("capacityProviderStrategy", "placementStrategy", "loadBalancers")
@@ -53,9 +54,38 @@ class EcsResources:
         found = self.describe_service(service)
         if found is None:
             return None
-        image = {name: found.get(name) for name in SERVICE_FIELDS}
+        image = {name: found.get(name) for name in SERVICE_FIELDS} | {"monitoring": self._monitoring(found)}
         raw = {name: found[name] for name in RAW_FIELDS if found.get(name) is not None}
         return normalise(ResourceType.SERVICE, image) | {"$raw": raw}
+
+    def _monitoring(self, service: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What DescribeServices does not tell: the newest revision says it, as soon as it is asked for."""
+        under_way = service.get("currentServiceDeployment")
+        if under_way:
+            answer = self._calls("ecs", "DescribeServiceDeployments", serviceDeploymentArns=[under_way])
+            for told in answer["serviceDeployments"]:
+                back = (told.get("rollback") or {}).get("serviceRevisionArn")
+                target = back or (told.get("targetServiceRevision") or {}).get("arn")
+                if target:
+                    return self._told(str(target)).get("monitoring") or {}
+        known = [self._told(str(r["arn"])) for r in service.get("currentServiceRevisions") or ()]
+        newest = max((r for r in known if r), key=lambda r: r["createdAt"], default={})
+        return newest.get("monitoring") or {}
+
+    def refuses_fast_metrics(self, service: str) -> str | None:
+        """Why ECS does not publish the service's metrics every 20 seconds; None where it can (developer guide,
+        "Faster auto scaling with high-resolution metrics", considerations)."""
+        found = self.describe_service(service) or {}
+        controller = (found.get("deploymentController") or {}).get("type", "ECS")
+        if controller != "ECS":
+            return f"cannot have 20-second metrics: its deployment controller is {controller}"
+        if any(balancer.get("loadBalancerName") for balancer in found.get("loadBalancers") or ()):
+            return "cannot have 20-second metrics: it is behind a Classic Load Balancer"
+        return None
+
+    def _told(self, arn: str) -> dict[str, Any]:
+        """A service revision; but for digests that come later, it never changes and is read once."""
+        return self._revision(arn, "") if arn else {}
 
     def write_service(self, ref: ResourceRef, after: Image, live: Image | None) -> dict[str, Any]:
         """Send the fields that differ; a deployment is forced where tasks would stay on their old provider."""
@@ -179,8 +209,7 @@ class EcsResources:
     def _revision(self, arn: str, status: str) -> dict[str, Any]:
         if arn and (arn not in self._revisions or status == "SUCCESSFUL"):
             answer = self._calls("ecs", "DescribeServiceRevisions", serviceRevisionArns=[arn])
-            found = answer.get("serviceRevisions", [])
-            self._revisions[arn] = found[0] if found else {}
+            self._revisions |= {found["serviceRevisionArn"]: found for found in answer.get("serviceRevisions", [])}
         return self._revisions.get(arn, {})
 
     # Why tasks stopped

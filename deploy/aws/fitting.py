@@ -13,9 +13,9 @@ from deploy.drains import Drain, prove_drains
 from deploy.emit.fields import replaces_in_place
 from deploy.fit import SERVERLESS, FitInstance, FitProvider, FitService
 from deploy.model import Check, Image, ResourceRef
+from deploy.move import Move
 from deploy.normalise import task_cpu_units, task_memory_mib
 from deploy.ports import CallFailed
-from deploy.steps import Move
 from deploy.taskdef import derived
 from planner.documents import ConfigDocument, Resource
 from planner.documents.config import ResourceType

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deploy import monitoring
 from deploy.emit.routing import attachments, routing_resources, target_group_id
 from planner.documents import ConfigDocument, PlanDocument, Resource, digest
 from planner.documents.config import ResourceType
@@ -247,6 +248,10 @@ def _ecs_service(plan: PlanDocument, service: ServicePlan, definition: str) -> R
         ]
     if service.load_balancers:
         request["loadBalancers"] = attachments(service)
+    tracking = service.scaling.target_tracking if service.scaling else None
+    fast = monitoring.fast_metric(tracking.metric) if tracking else None
+    if fast is not None:
+        request["monitoring"] = monitoring.spelled([fast])
     return Resource(
         id=_id(ResourceType.SERVICE, service.service),
         type=ResourceType.SERVICE,

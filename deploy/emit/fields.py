@@ -15,7 +15,10 @@ from planner.documents.config import Resource, ResourceType
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field in its three spellings. `item` spells the fields of the objects in a list."""
+    """One field in its three spellings. `item` spells the fields of the objects in a list.
+
+    `terraform` is "" for what the provider has no argument for, which deploy.emit.terraform refuses.
+    """
 
     aws: str
     terraform: str
@@ -41,6 +44,7 @@ ATTACHMENT_ITEM = (
     ("containerName", "container_name", "ContainerName"),
     ("containerPort", "container_port", "ContainerPort"),
 )
+METRIC_ITEM = (("metricNames", "", "MetricNames"), ("resolutionSeconds", "", "ResolutionSeconds"))
 PLACEMENT_ITEM = (("type", "type", "Type"), ("field", "field", "Field"))
 SCALABLE = (
     Field("ServiceNamespace", "service_namespace", "ServiceNamespace"),
@@ -154,6 +158,7 @@ KINDS: dict[ResourceType, Kind] = {
             ),
             Field("placementStrategy", "ordered_placement_strategy", "PlacementStrategies", item=PLACEMENT_ITEM),
             Field("loadBalancers", "load_balancer", "LoadBalancers", item=ATTACHMENT_ITEM),
+            Field("monitoring.metricConfigurations", "", "Monitoring.MetricConfigurations", item=METRIC_ITEM),
         ),
     ),
     ResourceType.SCALABLE_TARGET: Kind(

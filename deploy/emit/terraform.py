@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from deploy.emit.bundle import NotSupported
 from deploy.emit.fields import KINDS, MISSING, get, items, put, recipe, reference, replaces_in_place
 from deploy.emit.routing import (
     attribute_arguments,
@@ -59,8 +60,26 @@ def address(resource_id: str) -> str:
 # Estates that start here
 
 
+def unsayable(resource: Resource) -> str | None:
+    """What Terraform's AWS provider has no argument for, with what to do; None where it can say the resource."""
+    missing = [
+        f for f in KINDS[resource.type].fields if not f.terraform and get(resource.request, f.aws) is not MISSING
+    ]
+    if not missing:
+        return None
+    field = missing[0].aws.partition(".")[0]
+    return (
+        f"{resource.id} sets {field}, which Terraform's AWS provider has no argument for yet "
+        "(hashicorp/terraform-provider-aws#48669): emit it with --format aws or cloudformation, or plan with "
+        "metric_resolution: standard-only."
+    )
+
+
 def main_tf(config: ConfigDocument) -> dict[str, Any]:
-    """Every resource of the bundle in Terraform's JSON syntax."""
+    """Every resource of the bundle in Terraform's JSON syntax; NotSupported names what it cannot say."""
+    refused = next((why for resource in config.resources if (why := unsayable(resource)) is not None), None)
+    if refused is not None:
+        raise NotSupported(refused)
     variables: dict[str, Any] = {}
     resources: dict[str, dict[str, Any]] = {}
     for resource in config.resources:

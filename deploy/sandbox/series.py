@@ -81,7 +81,7 @@ class Series:
 
     `samples` are values with a weight (a value seen `weight` times); `sets` are statistic sets
     (count, sum, minimum, maximum), of which no percentile can be told. A standard metric (`resolution_s`
-    60) is kept by the minute, a high-resolution one (1) by the second.
+    60) is kept by the minute, a high-resolution one by the second (1), or as often as ECS publishes it (20).
     """
 
     def __init__(self, resolution_s: int = 60) -> None:
@@ -146,10 +146,11 @@ class MetricStore:
         values: Floats | list[float],
         weights: Floats | list[float] | None = None,
         unit: str = "None",
+        resolution_s: int = 60,
     ) -> None:
         """Add values the sandbox makes up itself, unless the metric was replaced by somebody's data."""
         if key not in self._replaced:
-            self.add(key, timestamps_s, values, weights, unit)
+            self.add(key, timestamps_s, values, weights, unit, resolution_s)
 
     def replace(self, key: MetricKey) -> None:
         """Forget a metric's data and keep generated data out of it from now on."""

@@ -36,7 +36,8 @@ class World:
     quotas: dict[str, float] = field(default_factory=dict)
     """Names of quotas to values that differ from AWS's defaults."""
     trail: list[Event] = field(default_factory=list)
-    minutely: dict[str, Callable[[], None]] = field(default_factory=dict)
+    recurring: dict[int, dict[str, Callable[[], None]]] = field(default_factory=dict)
+    """Seconds to what is done whenever a whole number of them has passed since 1970, by name."""
 
     def metrics_of(self, region: str) -> MetricStore:
         return self.metrics.setdefault(region, MetricStore())
@@ -50,20 +51,25 @@ class World:
 
     def every_minute(self, name: str, action: Callable[[], None], first: bool = False) -> None:
         """Run `action` at every whole minute from now on, once per name; `first` ones before the others."""
-        if not self.minutely:
-            self._plan_minute()
-        if name not in self.minutely:
-            self.minutely[name] = action
+        self.every(60, name, action, first)
+
+    def every(self, seconds: int, name: str, action: Callable[[], None], first: bool = False) -> None:
+        """Run `action` at every whole multiple of `seconds` from now on, as `every_minute` does."""
+        known = self.recurring.setdefault(seconds, {})
+        if not known:
+            self._plan(seconds)
+        if name not in known:
+            known[name] = action
             if first:
-                self.minutely = {name: action, **self.minutely}
+                self.recurring[seconds] = {name: action, **known}
 
-    def _plan_minute(self) -> None:
-        self.clock.call_at((self.clock.seconds // 60 + 1) * 60, self._minute)
+    def _plan(self, seconds: int) -> None:
+        self.clock.call_at((self.clock.seconds // seconds + 1) * seconds, lambda: self._due(seconds))
 
-    def _minute(self) -> None:
-        for action in list(self.minutely.values()):
+    def _due(self, seconds: int) -> None:
+        for action in list(self.recurring[seconds].values()):
             action()
-        self._plan_minute()
+        self._plan(seconds)
 
     def settle(self, service: str) -> None:
         """After a call: take up what it changed in other services, and run what is due now."""

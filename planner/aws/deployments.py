@@ -8,8 +8,9 @@ the date of the newest change.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from planner.aws.clients import Clients
 from planner.aws.paging import Unreadable, batches, each, pages
@@ -17,6 +18,15 @@ from planner.aws.task_definitions import TaskDefinitions
 from planner.model import Deployment
 
 DESCRIBE_REVISIONS_BATCH = 20
+FAST_S: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What a service revision says of its tasks."""
+
+    task_definition_arn: str
+    fast_metrics: tuple[str, ...]
 
 
 def read_deployments(
@@ -51,15 +61,16 @@ def read_deployments(
     per_service = dict(zip((raw["serviceName"] for raw in services), each(listed, services), strict=True))
     revisions = _revisions(ecs, [d for found in per_service.values() for d in found], unreadable)
     shown = {str(d.get("taskDefinition", "")) for raw in services for d in raw.get("deployments", ())}
-    definitions.read((set(revisions.values()) | shown) - {""}, unreadable)
+    named = {revision.task_definition_arn for revision in revisions.values()}
+    definitions.read((named | shown) - {""}, unreadable)
     return {
         raw["serviceName"]: _history(raw, per_service[raw["serviceName"]], revisions, definitions)
         for raw in services
     }
 
 
-def _revisions(ecs: Any, deployments: list[dict[str, Any]], unreadable: Unreadable) -> dict[str, str]:
-    """Service revision ARN -> task definition ARN."""
+def _revisions(ecs: Any, deployments: list[dict[str, Any]], unreadable: Unreadable) -> dict[str, Revision]:
+    """Service revisions by ARN."""
     wanted = sorted({str(d["targetServiceRevisionArn"]) for d in deployments if d.get("targetServiceRevisionArn")})
 
     def describe(batch: Any) -> list[dict[str, Any]]:
@@ -69,7 +80,21 @@ def _revisions(ecs: Any, deployments: list[dict[str, Any]], unreadable: Unreadab
         )
 
     found = each(describe, list(batches(wanted, DESCRIBE_REVISIONS_BATCH)))
-    return {raw["serviceRevisionArn"]: raw["taskDefinition"] for batch in found for raw in batch}
+    return {
+        raw["serviceRevisionArn"]: Revision(raw["taskDefinition"], _fast_metrics(raw.get("monitoring") or {}))
+        for batch in found
+        for raw in batch
+    }
+
+
+def _fast_metrics(monitoring: dict[str, Any]) -> tuple[str, ...]:
+    """The metrics of a revision's monitoring configuration that are published every 20 seconds; others are by the
+    minute (ECS API reference, MonitoringConfiguration)."""
+    configured = monitoring.get("metricConfigurations") or ()
+    fast = {
+        name for c in configured if c.get("resolutionSeconds") == FAST_S for name in c.get("metricNames") or ()
+    }
+    return tuple(sorted(fast))
 
 
 # A deployment that was stopped or rolled back may have run tasks of its size for a while, but what holds
@@ -80,7 +105,7 @@ _TOOK_HOLD = frozenset({"SUCCESSFUL", "IN_PROGRESS", "PENDING"})
 def _history(
     raw: dict[str, Any],
     listed: list[dict[str, Any]],
-    revisions: dict[str, str],
+    revisions: dict[str, Revision],
     definitions: TaskDefinitions,
 ) -> tuple[Deployment, ...]:
     found = [
@@ -95,11 +120,12 @@ def _history(
 
 
 def _from_listing(
-    raw: dict[str, Any], revisions: dict[str, str], definitions: TaskDefinitions
+    raw: dict[str, Any], revisions: dict[str, Revision], definitions: TaskDefinitions
 ) -> Deployment | None:
-    definition = definitions.get(revisions.get(str(raw.get("targetServiceRevisionArn")), ""))
+    revision = revisions.get(str(raw.get("targetServiceRevisionArn")))
+    definition = None if revision is None else definitions.get(revision.task_definition_arn)
     started = raw.get("startedAt") or raw.get("createdAt")
-    if definition is None or started is None:
+    if revision is None or definition is None or started is None:
         return None
     finished = raw.get("finishedAt")
     return Deployment(
@@ -108,6 +134,7 @@ def _from_listing(
         _utc(started),
         _utc(finished) if finished else None,
         str(raw.get("status", "")),
+        revision.fast_metrics,
     )
 
 

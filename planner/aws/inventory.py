@@ -131,7 +131,19 @@ def _service(raw: dict[str, Any], definitions: TaskDefinitions, balancing: LoadB
         routes=tuple(route for arn in target_groups for route in balancing.routes.get(arn, ())),
         target_group_arns=target_groups,
         tags=tuple(sorted((tag["key"], tag.get("value", "")) for tag in raw.get("tags") or ())),
+        minute_metrics_only=_minute_metrics_only(raw),
     )
+
+
+def _minute_metrics_only(raw: dict[str, Any]) -> str:
+    """Why a service cannot have 20-second metrics (Amazon ECS developer guide, "Faster auto scaling with
+    high-resolution metrics", considerations); "" where it can."""
+    controller = (raw.get("deploymentController") or {}).get("type", "ECS")
+    if controller != "ECS":
+        return f"its deployment controller is {controller}"
+    if any(balancer.get("loadBalancerName") for balancer in raw.get("loadBalancers") or ()):
+        return "it is behind a Classic Load Balancer"
+    return ""
 
 
 def _queue_tag(raw: dict[str, Any]) -> str | None:

@@ -136,6 +136,8 @@ class TargetTrackingPlan(Strict):
         "ECSServiceAverageCPUUtilization",
         "ECSServiceAverageMemoryUtilization",
         "ALBRequestCountPerTarget",
+        "ECSServiceAverageCPUUtilizationHighResolution",
+        "ECSServiceAverageMemoryUtilizationHighResolution",
     ]
     target: Annotated[float, Field(gt=0)]
     scale_out_cooldown_s: Count = 60

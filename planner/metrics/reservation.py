@@ -29,6 +29,8 @@ NEWEST_POINTS: Final = 5
 """Points at the end of the history, whose task size is the one that ECS shows."""
 HIGH_RESOLUTION_SAMPLES: Final = 3
 """A service that publishes every 20 seconds sends three samples a task and minute."""
+COUNTED_METRIC: Final = "CPUUtilization"
+"""Its SampleCount is what tells how many tasks ran."""
 
 
 def usage(points: pd.DataFrame, estate: Estate) -> pd.DataFrame:
@@ -123,9 +125,28 @@ def _running_tasks(table: pd.DataFrame, service: Service) -> Floats | None:
     samples = np.where(np.isfinite(samples), samples, _column(table, "MemoryUtilization SampleCount"))
     counted = samples / minutes
     insights = _column(table, "RunningTaskCount Average")
-    counted = counted / _samples_per_task(counted, insights, service)
+    told = _told_samples(table.index.get_level_values("timestamp"), service)
+    counted = counted / (_samples_per_task(counted, insights, service) if told is None else told)
     tasks = np.where(np.isfinite(insights), insights, counted)
     return tasks if np.isfinite(tasks).any() else None
+
+
+def _told_samples(times: pd.Index, service: Service) -> Floats | None:
+    """Samples that a task sends a minute at each time, from the monitoring of the service's deployments.
+
+    None where a deployment does not tell, or where none sends other than one: then the counts themselves have to.
+    """
+    told = [(d, d.fast_metrics) for d in service.deployments if d.fast_metrics is not None]
+    if len(told) < len(service.deployments) or not any(COUNTED_METRIC in fast for _, fast in told):
+        return None
+    per_task = [HIGH_RESOLUTION_SAMPLES if COUNTED_METRIC in fast else 1 for _, fast in told]
+    samples = np.full(len(times), float(per_task[0]))
+    for (deployment, _), now in zip(told[1:], per_task[1:], strict=True):
+        done = _done(
+            pd.DatetimeIndex(times), deployment.started_at, deployment.finished_at or deployment.started_at
+        )
+        samples = samples + (now - samples) * done
+    return samples
 
 
 def _samples_per_task(counted: Floats, insights: Floats, service: Service) -> int:

@@ -145,7 +145,7 @@ class FakeCloud:
 
     @staticmethod
     def _restarts(ref: ResourceRef, before: Image | None, after: Image) -> bool:
-        fields = ("taskDefinition", "capacityProviderStrategy")
+        fields = ("taskDefinition", "capacityProviderStrategy", "monitoring")
         return ref.type is ResourceType.SERVICE and any((before or {}).get(f) != after.get(f) for f in fields)
 
     def _register(self, after: Image) -> str:
@@ -189,7 +189,9 @@ class FakeCloud:
         )
 
     def scaling_policies(self, service: str) -> Mapping[str, str]:
-        return {}
+        start = f"scaling-policy/{service}/"
+        found = {n.removeprefix(start): i for n, i in self.state.items() if n.startswith(start) and i is not None}
+        return {metric: str(image["PolicyName"]) for metric, image in found.items()}
 
     def service_counts(self, service: str) -> ServiceCounts | None:
         self._alive()

@@ -11,9 +11,9 @@ from deploy.diff import diff
 from deploy.emit import config_from_plan
 from deploy.keys import Approver
 from deploy.model import Approval, WorkingHours
+from deploy.move import Move
 from deploy.normalise import normalise
 from deploy.observe import Observation, observe
-from deploy.steps import Move
 from planner.documents import ConfigDocument
 from planner.documents.config import ResourceType
 from tests.deploy.estate import EIGHT_HOURS, Person, plan_for
@@ -75,6 +75,7 @@ def cloud(services: Sequence[str] = ("web",), with_scaling: bool = True) -> Fake
                 "capacityProviderStrategy": [{"capacityProvider": "old", "weight": 1}],
                 "placementStrategy": [],
                 "deploymentConfiguration": {"minimumHealthyPercent": 50},
+                "monitoring": None,
                 "desiredCount": 4,
             },
         )

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from deploy.diff import diff
 from deploy.model import Effect, ResourceRef
+from deploy.move import Move
 from deploy.normalise import covers, exactly, merged, normalise, task_cpu_units, task_memory_mib
 from deploy.observe import observe
-from deploy.steps import Move, plan_steps, scaled_count
+from deploy.steps import plan_steps, scaled_count
 from planner.documents.config import ResourceType
 from tests.deploy import small
 

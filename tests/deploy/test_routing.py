@@ -12,11 +12,12 @@ from deploy.apply import apply
 from deploy.diff import diff, effect_of
 from deploy.emit import config_from_plan
 from deploy.model import Action, CheckStatus, Effect, FailureKind
+from deploy.move import Move
 from deploy.normalise import normalise
 from deploy.observe import observe
 from deploy.rollback import rollback
 from deploy.sandbox import Sandbox
-from deploy.steps import Move, plan_steps
+from deploy.steps import plan_steps
 from deploy.verify import verify
 from planner.documents import ConfigDocument, PlanDocument
 from planner.documents.config import ResourceType

@@ -139,6 +139,27 @@ def test_a_schedule_that_acts_in_the_middle_of_a_run_is_no_foreign_hand(
     assert [c.name for c in verify(config, fake, fake.clock) if c.status is CheckStatus.NG] == []
 
 
+@pytest.mark.parametrize(
+    "moved", [{}, {"MinCapacity": 1}, {"SuspendedState": {"ScheduledScalingSuspended": True}}]
+)
+def test_a_schedule_of_the_run_that_has_acted_since_is_taken_back_with_it(
+    maria: Person, tmp_path: Path, moved: dict[str, Any]
+) -> None:
+    fake, config = small.cloud(), small.bundle()
+    before = small.visible(fake)
+    approval, approvers = small.approved(config, fake, maria)
+    outcome = apply(config, approval, approvers, small.world(fake), tmp_path)
+    limits = (fake.state["scheduled-action/web/office"] or {})["ScalableTargetAction"]
+    fake.state["scalable-target/web"] = {**(fake.state["scalable-target/web"] or {}), **limits, **moved}
+    back = rollback(Path(outcome.journal), small.world(fake))
+
+    assert back.succeeded is not bool(moved)
+    if moved:
+        assert "scalable-target/web was changed by somebody since" in back.notes[0]
+    else:
+        assert small.visible(fake)["scalable-target/web"] == before["scalable-target/web"]
+
+
 def test_another_bundle_is_refused_while_a_run_is_unfinished(maria: Person, tmp_path: Path) -> None:
     fake, config = small.cloud(), small.bundle()
     approval, approvers = small.approved(config, fake, maria)

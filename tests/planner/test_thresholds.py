@@ -127,6 +127,7 @@ def test_requests_that_no_one_target_group_counts_are_not_tracked(routes: tuple[
     [
         (CPU_METRIC, CPU_METRIC, None, "because"),
         (CPU_METRIC, None, None, "because"),
+        (CPU_METRIC + "HighResolution", CPU_METRIC, None, "because"),
         (
             CPU_METRIC,
             MEMORY_METRIC,
@@ -151,3 +152,71 @@ def test_a_metric_that_tells_the_load_and_is_not_tracked_has_its_reason(
 
     assert words in with_metric_told(plan, scale_on, load).reason
     assert (with_metric_told(plan, scale_on, load) == plan) == (words == "because")
+
+
+def bursts() -> np.ndarray:
+    """From 2 to 20 vCPU within three minutes, four times a day at minutes that nobody can know, for 40 minutes."""
+    random, load = np.random.default_rng(3), np.full(MINUTES, 2.0)
+    for start in range(0, MINUTES, 360):
+        at = start + int(random.integers(0, 360 - 46))
+        load[at : at + 46] = np.r_[np.linspace(2, 20, 3), np.full(40, 20.0), np.linspace(20, 2, 3)]
+    return load
+
+
+@pytest.mark.parametrize("resolution", ["standard", "either", "high"])
+def test_where_metrics_of_a_minute_do_not_hold_those_of_twenty_seconds_come_before_a_fixed_count(
+    resolution: str,
+) -> None:
+    settings = Settings(slo=0.99, metric_resolution=resolution)  # type: ignore[arg-type]
+    scaling, counts = choose_scaling(service(None), bursts(), 1.0, settings, GRID)
+    assert scaling.target_tracking is not None
+
+    assert scaling.target_tracking.metric == CPU_METRIC + "HighResolution"
+    assert scaling.min_capacity < 20 / 0.8 <= scaling.max_capacity  # 25 tasks hold the peak
+    assert scaling.attainment == pytest.approx(1 - counts.violating.mean(), abs=1e-6)
+    assert scaling.attainment is not None
+    assert scaling.attainment >= 0.99
+    assert "charged like detailed monitoring" in scaling.reason
+    told = "on metrics of a minute: infeasible by target tracking alone" in scaling.reason
+    assert told is (resolution != "high")
+
+
+def test_a_service_whose_metrics_come_by_the_minute_only_gets_a_fixed_count_that_says_so() -> None:
+    web = replace(service(None), minute_metrics_only="its deployment controller is CODE_DEPLOY")
+    scaling, _ = choose_scaling(web, bursts(), 1.0, Settings(slo=0.99, metric_resolution="high"), GRID)
+
+    assert scaling.target_tracking is None
+    assert scaling.min_capacity == scaling.max_capacity == 25  # 20 vCPU / 0.8
+    assert "only metrics of a minute: its deployment controller is CODE_DEPLOY" in scaling.reason
+
+
+def test_twenty_second_metrics_are_never_taken_where_that_is_asked_for() -> None:
+    settings = Settings(slo=0.99, metric_resolution="standard-only")
+    scaling, _ = choose_scaling(service(None), bursts(), 1.0, settings, GRID)
+
+    assert scaling.target_tracking is None
+
+
+def test_a_service_on_twenty_second_metrics_today_keeps_them_where_they_repay() -> None:
+    """A hundred vCPU with steep mornings: 20 seconds save far more than the 25 vCPU-hours a week they have to."""
+    policy = TargetTracking("fast", CPU_METRIC + "HighResolution", 50.0)
+    today = replace(service(None), scaling=ScalingTarget(1, 500, (policy,)))
+    gentle = bursts() * 0.2 + 8  # between 8.4 and 12 vCPU: metrics of a minute hold
+    settings = Settings(slo=0.99)
+    found = {
+        name: choose_scaling(web, gentle * 10, 1.0, settings, GRID)[0].target_tracking
+        for name, web in (("today", today), ("new", service(None)))
+    }
+
+    assert {name: tracking.metric for name, tracking in found.items() if tracking is not None} == {
+        "today": CPU_METRIC + "HighResolution",
+        "new": CPU_METRIC,
+    }
+
+
+def test_metrics_of_a_minute_are_kept_where_they_hold() -> None:
+    scaling, _ = choose_scaling(service(None), demand(), 1.0, Settings(slo=0.99), GRID)
+    assert scaling.target_tracking is not None
+
+    assert scaling.target_tracking.metric == CPU_METRIC
+    assert "20-second" not in scaling.reason

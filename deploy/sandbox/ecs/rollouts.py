@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REVISION_FIELDS: Final = (
     "taskDefinition", "capacityProviderStrategy", "launchType", "platformVersion", "platformFamily",
     "loadBalancers", "serviceRegistries", "networkConfiguration", "serviceConnectConfiguration",
-    "volumeConfigurations", "vpcLatticeConfigurations",
+    "volumeConfigurations", "vpcLatticeConfigurations", "monitoring",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deploy.sandbox.ecs import load_balancing
 from deploy.sandbox.ecs.errors import inactive_service, invalid, no_service
+from deploy.sandbox.ecs.monitoring import check_monitoring
 from deploy.sandbox.ecs.paging import page
 from deploy.sandbox.ecs.providers import FARGATE
 from deploy.sandbox.ecs.requests import without
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 MOST_DESCRIBED: Final = 10
 STARTS_DEPLOYMENT: Final = (
     "taskDefinition", "networkConfiguration", "platformVersion", "loadBalancers", "serviceRegistries",
-    "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations",
+    "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations", "monitoring",
 )  # fmt: skip
-"""Fields of UpdateService that start a deployment when they change (botocore's ECS model)."""
+"""Fields of UpdateService that start a deployment when they change (botocore's ECS model; for `monitoring` the
+developer guide, "Faster auto scaling with high-resolution metrics")."""
 ROLLING_DEFAULTS: Final = {
     "strategy": "ROLLING",
     "maximumPercent": 200,
@@ -125,6 +127,7 @@ class Services:
             if settings["placementStrategy"] or settings["placementConstraints"]:
                 raise invalid("Placement strategies and constraints are not supported on Fargate.")
         self._check_placement(settings, definition)
+        check_monitoring(settings)
         for balancer in settings["loadBalancers"]:
             self._check_balancer(balancer, definition)
 
@@ -305,8 +308,13 @@ class Services:
             "deployments": self._rollouts(service, tasks) if service.status == "ACTIVE" else [],
             "tags": service.tags if tags else [],
         }
-        for name in ("serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"):
-            answer.pop(name, None)  # these are shown on the deployment, not on the service
+        for name in (
+            "serviceConnectConfiguration",
+            "volumeConfigurations",
+            "vpcLatticeConfigurations",
+            "monitoring",
+        ):
+            answer.pop(name, None)  # shown on the deployment or the service revision, not on the service
         if service.deployments and service.deployments[0].unfinished:
             answer["currentServiceDeployment"] = service.deployments[0].arn
         answer["currentServiceRevisions"] = [

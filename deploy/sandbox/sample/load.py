@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from deploy.monitoring import FAST_S, fast_names
 from deploy.sandbox.sample import usage as usages
 from deploy.sandbox.sample import writing
 from deploy.sandbox.sample.estate import Builder, Estate
@@ -24,6 +27,7 @@ from deploy.sandbox.sample.workloads import (
 from deploy.sandbox.series import Floats
 
 if TYPE_CHECKING:
+    from deploy.sandbox.ecs.state import Cluster, Task
     from deploy.sandbox.sandbox import Sandbox
 
 DAY_MINUTES: Final = 1440
@@ -70,15 +74,44 @@ class Sample:
         cluster = ecs.by_name.get(CLUSTER)
         if cluster is None or cluster.status != "ACTIVE":
             return
-        tasks, sizes = {}, {}
+        tasks, sizes, fast = {}, {}, {}
         for workload in WORKLOADS:
-            group = f"service:{workload.name}"
-            running = [t for t in cluster.tasks.values() if t.group == group and t.running]
+            running = self._running(cluster, workload)
             if running:
-                tasks[workload.name] = np.array([float(len(running))])
-                units = sum(task.needs.needs.cpu_units for task in running) / len(running)
-                sizes[workload.name] = np.array([float(units)])
-        self._write(end - 1, 1, tasks, sizes, np.random.default_rng([self.seed, 2, end]))
+                tasks[workload.name], sizes[workload.name] = _counted(running)
+                fast[workload.name] = self._fast(cluster, workload, running)
+        self._write(end - 1, 1, tasks, sizes, np.random.default_rng([self.seed, 2, end]), fast)
+
+    def twenty_seconds(self) -> None:
+        """Write what tasks that publish every 20 seconds did in the last ones."""
+        cluster = self.sandbox.world.ecs_of(self.sandbox.region).by_name.get(CLUSTER)
+        if cluster is None or cluster.status != "ACTIVE":
+            return
+        start = int(self.sandbox.world.clock.seconds) // FAST_S * FAST_S - FAST_S
+        for workload in WORKLOADS:
+            service = cluster.services.get(workload.name)
+            if service is None or not any(
+                fast_names(r.revision.settings.get("monitoring")) for r in service.rollouts
+            ):
+                continue
+            running = self._running(cluster, workload)
+            if running:
+                used = usages.of(workload, start // MINUTE_S, 1, self.seed)
+                fast, random = self._fast(cluster, workload, running), np.random.default_rng([self.seed, 3, start])
+                writing.write_fast(self.store, workload, used, *_counted(running), random, fast, float(start))
+
+    def _running(self, cluster: Cluster, workload: Workload) -> list[Task]:
+        group = f"service:{workload.name}"
+        return [task for task in cluster.tasks.values() if task.group == group and task.running]
+
+    def _fast(self, cluster: Cluster, workload: Workload, running: list[Task]) -> dict[str, int]:
+        """How many of the tasks send each metric every 20 seconds: those of a revision that says so."""
+        found: Counter[str] = Counter()
+        for rollout in cluster.services[workload.name].rollouts:
+            names = fast_names(rollout.revision.settings.get("monitoring"))
+            count = sum(task.rollout_id == rollout.rollout_id for task in running) if names else 0
+            found.update(dict.fromkeys(names, count))
+        return dict(found)
 
     def _write(
         self,
@@ -87,6 +120,7 @@ class Sample:
         tasks: dict[str, Floats],
         sizes: dict[str, Floats],
         random: np.random.Generator,
+        fast: Mapping[str, Mapping[str, int]] | None = None,
     ) -> None:
         requests, errors, busy = np.zeros(minutes), np.zeros(minutes), np.zeros(minutes)
         for workload in WORKLOADS:
@@ -94,7 +128,7 @@ class Sample:
                 continue
             used = usages.of(workload, first, minutes, self.seed)
             kept, units = tasks[workload.name], sizes[workload.name]
-            writing.write_service(self.store, workload, used, kept, units, random)
+            writing.write_service(self.store, workload, used, kept, units, random, (fast or {}).get(workload.name))
             busy += usages.utilisation(workload, used, kept, units) * kept * units
             balancer = self.estate.balancers.get(workload.name)
             if balancer is not None:
@@ -140,10 +174,17 @@ class Sample:
         return found
 
 
+def _counted(running: list[Task]) -> tuple[Floats, Floats]:
+    """How many tasks run, and the CPU units that one of them reserves on average."""
+    units = sum(task.needs.needs.cpu_units for task in running) / len(running)
+    return np.array([float(len(running))]), np.array([float(units)])
+
+
 def load(sandbox: Sandbox, seed: int) -> Sample:
     """Build the estate, write its history and let it go on; the estate is healthy when this returns."""
     sample = Sample(sandbox, seed)
     with sandbox.world.lock:
         sample.write_history()
         sandbox.world.every_minute("sample", sample.minute, first=True)
+        sandbox.world.every(FAST_S, "sample", sample.twenty_seconds, first=True)
     return sample

@@ -1,22 +1,27 @@
 """Writes a service's minutes into the metric store as AWS publishes them.
 
 AWS/ECS: one sample a running task and minute, so SampleCount is the number of running tasks (Amazon ECS
-developer guide, "CloudWatch metrics"). AWS/ApplicationELB: one sample a request.
+developer guide, "CloudWatch metrics"), or a third where it publishes every 20 seconds. AWS/ApplicationELB: one
+sample a request.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from deploy.monitoring import FAST_S
 from deploy.sandbox.sample import usage as usages
 from deploy.sandbox.sample.usage import Usage
 from deploy.sandbox.sample.workloads import CLUSTER, Workload
 from deploy.sandbox.series import Floats, MetricKey, MetricStore
 from planner.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE
 
+SERVICE_METRICS: Final = ("CPUUtilization", "MemoryUtilization")
 LATENCY_QUANTILES: Final = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.97, 0.993, 0.999)
 _LATENCY_WEIGHTS: Final = np.array([0.05, 0.125, 0.2, 0.25, 0.2, 0.11, 0.045, 0.016, 0.004])
 _LATENCY_FACTORS: Final = np.array([0.45, 0.6, 0.78, 1.0, 1.35, 1.9, 2.9, 4.6, 8.0])
@@ -47,28 +52,54 @@ def write_service(
     tasks: Floats,
     cpu_units: Floats,
     random: np.random.Generator,
+    fast: Mapping[str, int] | None = None,
 ) -> None:
-    """CPUUtilization and MemoryUtilization, one sample for each task that ran."""
-    counts = tasks.astype(np.int64)
-    stamps = np.repeat(minute_stamps(usage.first_minute, len(counts)), counts)
+    """CPUUtilization and MemoryUtilization, one sample for each task that ran, but for `fast` of them by metric,
+    which send theirs every 20 seconds."""
     busy = usages.utilisation(workload, usage, tasks, cpu_units)
-    uneven = np.exp(random.normal(0.0, 0.10, len(stamps)))
-    store.add_generated(
-        service_key(workload.name, "CPUUtilization"),
-        stamps,
-        np.minimum(np.repeat(busy, counts) * uneven, 1.02) * 100,
-        unit="Percent",
-    )
+    starts = minute_stamps(usage.first_minute, len(tasks))
+    for metric in SERVICE_METRICS:
+        counts = tasks.astype(np.int64) - (fast or {}).get(metric, 0)
+        values = _of_tasks(metric, workload, usage, busy, counts, random)
+        key = service_key(workload.name, metric)
+        store.add_generated(key, np.repeat(starts, counts), values, unit="Percent")
+
+
+def write_fast(
+    store: MetricStore,
+    workload: Workload,
+    usage: Usage,
+    tasks: Floats,
+    cpu_units: Floats,
+    random: np.random.Generator,
+    fast: Mapping[str, int],
+    at_s: float,
+) -> None:
+    """What `fast` tasks by metric send of the 20 seconds from `at_s` on; `usage` is of the minute they are in."""
+    busy = usages.utilisation(workload, usage, tasks, cpu_units)
+    for metric, count in sorted(fast.items()):
+        values = _of_tasks(metric, workload, usage, busy, np.array([count]), random)
+        key = service_key(workload.name, metric)
+        store.add_generated(key, np.full(count, at_s), values, unit="Percent", resolution_s=FAST_S)
+
+
+def _of_tasks(
+    metric: str,
+    workload: Workload,
+    usage: Usage,
+    busy: Floats,
+    counts: NDArray[np.int64],
+    random: np.random.Generator,
+) -> Floats:
+    """Percent of what each task reserved, `counts` tasks of each minute one after the other."""
+    if metric == "CPUUtilization":
+        uneven = np.exp(random.normal(0.0, 0.10, int(counts.sum())))
+        return np.asarray(np.minimum(np.repeat(busy, counts) * uneven, 1.02) * 100)
     peak = max(workload.peak, 1e-9)
     loaded = busy if workload.kind == "batch" else np.clip(usage.per_second / peak, 0.0, 1.2)
     held = workload.memory_base + workload.memory_load * np.repeat(loaded, counts)
-    held = held + random.normal(0.0, 0.012, len(stamps))
-    store.add_generated(
-        service_key(workload.name, "MemoryUtilization"),
-        stamps,
-        np.clip(held, 0.02, 0.99) * 100,
-        unit="Percent",
-    )
+    held = held + random.normal(0.0, 0.012, int(counts.sum()))
+    return np.asarray(np.clip(held, 0.02, 0.99) * 100)
 
 
 def write_requests(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from deploy.monitoring import FAST_S
 from deploy.sandbox.ecs.paging import page
 from deploy.sandbox.ecs.requests import without
 from deploy.sandbox.scaling import alarms, schedule
@@ -116,6 +117,7 @@ class Scaling:
             raise ScalingError("ValidationException", f"ECS service doesn't exist: {resource_id}")
         self.targets[resource_id] = target
         self.world.every_minute("scaling " + self.region, self.tracking.minute)
+        self.world.every(FAST_S, "scaling " + self.region, self.tracking.between_minutes)
         return target
 
     def keep_limits(self, target: Target, cause: str) -> None:

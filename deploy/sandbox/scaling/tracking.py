@@ -1,8 +1,8 @@
-"""What the alarms of target tracking do, minute by minute.
+"""What the alarms of target tracking do, minute by minute, and every 20 seconds on 20-second metrics.
 
 Rules (Application Auto Scaling user guide, "Target tracking scaling policies"): out when any policy wants
 it, in only when all that may scale in agree; the largest capacity wins; no scale-in while a deployment
-runs; nothing on missing data. An alarm with a scaling action acts every minute while it is in ALARM.
+runs; nothing on missing data. An alarm with a scaling action acts every minute (20 seconds) while it is in ALARM.
 The new capacity is ceil(capacity x metric / target): AWS documents proportional scaling, not the rounding.
 """
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 METRIC_DELAY_S: Final = 120.0
 """A minute's data point is seen this long after its minute has ended. AWS's own figures for ECS (363 s from
 load to scale-out with 60-second metrics) fit a delay of about 150 s."""
+FAST_DELAY_S: Final = 16.0
+"""The same for 20 seconds, which fits AWS's figure for those (86 s)."""
 DEFAULT_COOLDOWN_S: Final = 300
 MINUTE_S: Final = 60
 
@@ -39,12 +41,21 @@ class Tracking:
             if found is not None and any(p.alarms for p in target.policies.values()):
                 self._evaluate(target, found[1])
 
+    def between_minutes(self) -> None:
+        """Evaluate what is scaled on 20-second metrics where no whole minute has passed."""
+        if self.scaling.world.clock.seconds % MINUTE_S == 0:
+            return
+        for target in list(self.scaling.targets.values()):
+            found = self.scaling.service(target)
+            if found is not None and any(_is_fast(policy) for policy in target.policies.values()):
+                self._evaluate(target, found[1])
+
     def _evaluate(self, target: Target, service: Service) -> None:
         policies = [p for p in target.policies.values() if p.kind == "TargetTrackingScaling"]
         seen = {policy.name: self._recent(target, policy) for policy in policies}
-        high = {p.name: _breaches(seen[p.name], alarms.HIGH_MINUTES, above=_target(p)) for p in policies}
+        high = {p.name: _breaches(seen[p.name], alarms.HIGH_POINTS, above=_target(p)) for p in policies}
         low = {
-            p.name: _breaches(seen[p.name], alarms.LOW_MINUTES, below=_target(p) * alarms.LOW_SHARE)
+            p.name: _breaches(seen[p.name], len(seen[p.name]), below=_target(p) * alarms.LOW_SHARE)
             for p in policies
         }
         for policy in policies:
@@ -59,17 +70,23 @@ class Tracking:
             self._scale_in(target, service, inward, seen)
 
     def _recent(self, target: Target, policy: Policy) -> list[float | None]:
-        """The policy's metric over the last minutes that are published, newest last; None where missing."""
-        end = math.floor((self.scaling.world.clock.seconds - METRIC_DELAY_S) / MINUTE_S) * MINUTE_S
-        start = end - alarms.LOW_MINUTES * MINUTE_S
+        """The policy's metric over the last 15 minutes that are published, newest last; None where missing.
+
+        CloudWatch has no value for a period shorter than the metric's own resolution.
+        """
+        period = alarms.period_of(policy.configuration)
+        delay = METRIC_DELAY_S if period == MINUTE_S else FAST_DELAY_S
+        points = alarms.low_points(period)
+        end = math.floor((self.scaling.world.clock.seconds - delay) / period) * period
+        start = end - points * period
         store = self.scaling.world.metrics_of(self.scaling.region)
         metric = alarms.metric_of(target, policy.configuration)
         if "Metrics" in metric:
             return self._calculated(metric["Metrics"], start, end)
-        series = store.series(metric_key(metric))
-        stamps, values = over_periods(series, parse(metric["Statistic"]), start, end, MINUTE_S)
+        series = [s for s in store.series(metric_key(metric)) if period >= s.resolution_s]
+        stamps, values = over_periods(series, parse(metric["Statistic"]), start, end, period)
         known = dict(zip(stamps.tolist(), values.tolist(), strict=True))
-        return [known.get(start + minute * MINUTE_S) for minute in range(alarms.LOW_MINUTES)]
+        return [known.get(start + point * period) for point in range(points)]
 
     def _calculated(self, queries: list[Document], start: float, end: float) -> list[float | None]:
         """A metric-math specification, evaluated as GetMetricData would."""
@@ -132,7 +149,7 @@ class Tracking:
 
     def _show(self, policy: Policy, seen: list[float | None], high: bool, low: bool) -> None:
         """Set the states of the policy's alarms where they changed."""
-        missing = all(value is None for value in seen[-alarms.HIGH_MINUTES :])
+        missing = all(value is None for value in seen[-alarms.HIGH_POINTS :])
         known = alarms.backend(self.scaling).alarms
         for alarm in policy.alarms:
             stored = known.get(alarm["AlarmName"])
@@ -142,6 +159,10 @@ class Tracking:
                 newest = next((v for v in reversed(seen) if v is not None), None)
                 text = "no data points" if newest is None else f"the newest data point is {newest:.4g}"
                 stored.update_state(f"Threshold {stored.threshold}: {text}.", "{}", state)
+
+
+def _is_fast(policy: Policy) -> bool:
+    return policy.kind == "TargetTrackingScaling" and alarms.period_of(policy.configuration) < MINUTE_S
 
 
 def _target(policy: Policy) -> float:
@@ -159,10 +180,10 @@ def _proportional(capacity: int, seen: list[float | None], policy: Policy) -> in
 
 
 def _breaches(
-    seen: list[float | None], minutes: int, above: float | None = None, below: float | None = None
+    seen: list[float | None], points: int, above: float | None = None, below: float | None = None
 ) -> bool:
-    """Whether all of the last `minutes` data points are there and beyond the threshold."""
-    last = seen[-minutes:]
+    """Whether all of the last `points` data points are there and beyond the threshold."""
+    last = seen[-points:]
     return all(
         value is not None and (above is None or value > above) and (below is None or value < below)
         for value in last

@@ -54,6 +54,14 @@ def on_requests() -> PlanDocument:
     return PlanDocument.model_validate(data)
 
 
+def on_fast_metrics() -> PlanDocument:
+    """The plan of estate.py with its first service scaled on 20-second metrics."""
+    data = plan_for(("web", "api")).model_dump(mode="json")
+    tracking = data["services"][0]["scaling"]["target_tracking"]
+    tracking["metric"] = "ECSServiceAverageMemoryUtilizationHighResolution"
+    return PlanDocument.model_validate(data)
+
+
 @pytest.mark.parametrize(
     "plan",
     [plan_for(), routed_plan(), in_place(), on_requests()],
@@ -133,7 +141,7 @@ def test_the_contract_has_sizes_ranges_thresholds_schedules_and_instance_types()
 
 
 def test_every_request_fits_the_service_model_of_botocore() -> None:
-    for plan in (plan_for(), routed_plan(), in_place()):
+    for plan in (plan_for(), routed_plan(), in_place(), on_fast_metrics()):
         for request in requests_from_config(config_from_plan(plan)):
             assert request_problems(request) == []
 
@@ -155,7 +163,7 @@ def test_a_wrong_field_is_named(field: str, value: Any, told: str) -> None:
 def test_the_template_is_clean_for_cfn_lint(tmp_path: Path) -> None:
     from cfnlint.api import ManualArgs, lint
 
-    for plan in (plan_for(), routed_plan(), in_place()):
+    for plan in (plan_for(), routed_plan(), in_place(), on_fast_metrics()):
         config = config_from_plan(plan)
         matches = lint(json.dumps(template(config)), config=ManualArgs(regions=[config.scope.region]))
         assert [str(match) for match in matches if match.rule.id[0] in "EW"] == []

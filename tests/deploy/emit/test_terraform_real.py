@@ -70,6 +70,10 @@ def test_the_arguments_are_the_provider_s(tmp_path: Path) -> None:
     for kind in KINDS.values():
         for field in kind.fields:
             block = known[kind.terraform]["block"]
+            if not field.terraform:  # refused by name; once the provider can say it, fields.py should
+                unsaid = field.aws.partition(".")[0]
+                assert unsaid not in {*block["attributes"], *block["block_types"]}, field
+                continue
             *way, last = field.terraform.split(".")
             for part in way:
                 block = block["block_types"][part]["block"]

@@ -68,6 +68,19 @@ def test_anything_else_is_refused_with_its_reason(changes: dict[str, Any], reaso
     assert reason in found
 
 
+def test_what_a_service_publishes_is_the_announced_one() -> None:
+    on = {"metricConfigurations": [{"metricNames": ["CPUUtilization"], "resolutionSeconds": 20}]}
+    off = {"metricConfigurations": [{"metricNames": ["CPUUtilization"], "resolutionSeconds": 60}]}
+    announced = Announced("service/web", {"monitoring": on})
+    call: dict[str, Any] = {"cluster": "public", "service": "web"}
+
+    assert step_refusal(RUN, STEP, announced, UPDATE, "eu-west-2", {**call, "monitoring": on}) is None
+    assert "monitoring" in str(
+        step_refusal(RUN, STEP, announced, UPDATE, "eu-west-2", {**call, "monitoring": off})
+    )
+    assert "its monitoring is not part" in str(refusal(monitoring=on))
+
+
 def test_a_step_of_another_bundle_or_resource_is_refused() -> None:
     assert "another bundle" in str(refusal(step=Authorisation("b" * 64, "run", "1", "service/web", frozenset())))
     assert "not in the approved bundle" in str(

@@ -194,3 +194,43 @@ def test_a_capacity_provider_in_use_is_not_dropped(fleet: Estate) -> None:
         capacityProviders=[],
         defaultCapacityProviderStrategy=[],
     )
+
+
+FAST = {"metricConfigurations": [{"metricNames": ["CPUUtilization"], "resolutionSeconds": 20}]}
+
+
+def revision(fleet: Estate) -> dict[str, Any]:
+    arn = fleet.service()["currentServiceRevisions"][0]["arn"]
+    found: dict[str, Any] = fleet.ecs.describe_service_revisions(serviceRevisionArns=[arn])["serviceRevisions"][0]
+    return found
+
+
+def test_a_monitoring_configuration_is_a_deployment_and_only_its_revision_tells_it(fleet: Estate) -> None:
+    fleet.create()
+    fleet.sandbox.advance(300)
+    assert "monitoring" not in revision(fleet)
+
+    fleet.update(monitoring=FAST)
+    fleet.sandbox.advance(300)
+
+    assert revision(fleet)["monitoring"] == FAST
+    assert "monitoring" not in fleet.service()
+    assert [d["status"] for d in fleet.deployments()] == ["SUCCESSFUL", "SUCCESSFUL"]
+    fleet.update(monitoring=FAST)
+    assert len(fleet.deployments()) == 2  # nothing changed
+
+
+@pytest.mark.parametrize(
+    ("configuration", "told"),
+    [
+        ({"metricNames": ["CPUUtilization"], "resolutionSeconds": 30}, "resolutionSeconds must be 20 or 60"),
+        ({"metricNames": ["DiskUtilization"], "resolutionSeconds": 20}, "'DiskUtilization' is not"),
+    ],
+)
+def test_metrics_and_resolutions_that_ecs_does_not_have_are_refused(
+    fleet: Estate, configuration: dict[str, Any], told: str
+) -> None:
+    fleet.create()
+
+    with pytest.raises(ClientError, match=told):
+        fleet.update(monitoring={"metricConfigurations": [configuration]})

@@ -140,3 +140,22 @@ def test_metrics_go_on_with_the_clock_and_follow_the_tasks_that_run(sandbox: San
     minute_before = start - timedelta(minutes=1)
     counts = values(sandbox, "payments", "CPUUtilization", "SampleCount", minute_before, 1, 60)
     assert counts == [3] + [5] * 10  # two more tasks start within the first of the ten minutes
+
+
+def test_a_service_that_publishes_every_twenty_seconds_sends_three_samples_a_task(sandbox: Sandbox) -> None:
+    """The last test here, since it changes the estate."""
+    fast = {"metricConfigurations": [{"metricNames": ["CPUUtilization"], "resolutionSeconds": 20}]}
+    sandbox.client("ecs").update_service(cluster=CLUSTER, service="admin", monitoring=fast)
+    sandbox.advance(1200)
+    at = sandbox.now.replace(second=0, microsecond=0) - timedelta(minutes=5)
+    running = next(s for s in services(sandbox) if s["serviceName"] == "admin")["runningCount"]
+
+    def read(metric: str, period: int) -> list[float]:
+        return values(sandbox, "admin", metric, "SampleCount", at, 1, period)
+
+    assert read("CPUUtilization", 60) == [3.0 * running] * 5
+    assert read("CPUUtilization", 20) == [float(running)] * 15
+    assert read("MemoryUtilization", 60) == [float(running)] * 5
+    busy = values(sandbox, "admin", "CPUUtilization", "Average", at, 1, 20)
+    assert all(0 < percent < 102 for percent in busy)
+    assert len(set(busy)) == 15  # each of its own

@@ -104,6 +104,49 @@ def test_missing_data_changes_nothing_and_shows_as_insufficient(scaled: Estate) 
     assert scaled.service()["desiredCount"] == 4
 
 
+FAST = {"PredefinedMetricSpecification": {"PredefinedMetricType": "ECSServiceAverageCPUUtilizationHighResolution"}}
+
+
+def use_fast(estate: Estate, percent: float, seconds: int) -> list[int]:
+    """The same every 20 seconds; returns the desired count after each of them."""
+    counts = []
+    key = MetricKey.of("AWS/ECS", "CPUUtilization", {"ClusterName": CLUSTER, "ServiceName": "web"})
+    for _ in range(seconds // 20):
+        stamp = [estate.sandbox.now.timestamp()]
+        estate.sandbox.metrics().add(key, stamp, [percent], unit="Percent", resolution_s=20)
+        estate.sandbox.advance(20)
+        counts.append(estate.service()["desiredCount"])
+    return counts
+
+
+def test_alarms_on_twenty_second_metrics_have_that_period_and_as_much_patience(scaled: Estate) -> None:
+    track(scaled, 70.0, **FAST)
+
+    alarms = scaled.sandbox.client("cloudwatch").describe_alarms()["MetricAlarms"]
+
+    assert {(a["Period"], a["EvaluationPeriods"]) for a in alarms} == {(20, 3), (20, 45)}  # 45 x 20 s = 15 minutes
+
+
+def test_on_twenty_second_metrics_a_surge_is_answered_within_aws_s_own_time(scaled: Estate) -> None:
+    track(scaled, **FAST)
+    use_fast(scaled, 40.0, 120)
+
+    counts = use_fast(scaled, 80.0, 120)
+
+    # AWS's benchmark is 86 s. Here three points of 20 s are seen 16 s late, at the next evaluation: after 80 s.
+    assert counts[:5] == [4, 4, 4, 7, 7]  # ceil(4 x 80 / 50)
+
+
+def test_a_policy_on_twenty_second_metrics_of_a_service_that_publishes_by_the_minute_sees_nothing(
+    scaled: Estate,
+) -> None:
+    track(scaled, **FAST)
+
+    assert set(use(scaled, 95.0, 10)) == {4}
+    states = {a["StateValue"] for a in scaled.sandbox.client("cloudwatch").describe_alarms()["MetricAlarms"]}
+    assert states == {"INSUFFICIENT_DATA"}
+
+
 def test_scale_in_waits_for_a_running_deployment(scaled: Estate) -> None:
     track(scaled, ScaleInCooldown=0)
     stuck = {"minimumHealthyPercent": 100, "maximumPercent": 101}

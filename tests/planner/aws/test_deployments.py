@@ -10,7 +10,7 @@ import pytest
 
 from deploy.sandbox import Sandbox
 from planner.aws import connect, discover
-from planner.aws.deployments import _history
+from planner.aws.deployments import Revision, _fast_metrics, _history
 from planner.model import Estate, TaskDefinition
 from tests.planner.aws.estates import task_definition
 
@@ -73,7 +73,8 @@ class Definitions:
 
 
 def history(raw: dict[str, Any], listed: list[dict[str, Any]], revisions: dict[str, str]) -> list[tuple[int, str]]:
-    found = _history(raw, listed, revisions, Definitions())  # type: ignore[arg-type]
+    known = {arn: Revision(definition, ()) for arn, definition in revisions.items()}
+    found = _history(raw, listed, known, Definitions())  # type: ignore[arg-type]
     return [(d.needs.cpu_units, d.status) for d in found]
 
 
@@ -96,3 +97,25 @@ def test_without_the_list_the_deployments_of_the_service_give_the_newest_change(
     ]
 
     assert history({"deployments": shown}, [], {}) == [(1024, "IN_PROGRESS"), (512, "SUCCESSFUL")]
+
+
+@pytest.mark.parametrize(
+    ("monitoring", "fast"),
+    [
+        ({}, ()),
+        ({"metricConfigurations": [{"metricNames": ["CPUUtilization"], "resolutionSeconds": 60}]}, ()),
+        (
+            {
+                "metricConfigurations": [
+                    {"metricNames": ["MemoryUtilization"], "resolutionSeconds": 60},
+                    {"metricNames": ["CPUUtilization"], "resolutionSeconds": 20},
+                ]
+            },
+            ("CPUUtilization",),
+        ),
+    ],
+)
+def test_a_revision_tells_what_its_tasks_send_every_twenty_seconds(
+    monitoring: dict[str, Any], fast: tuple[str, ...]
+) -> None:
+    assert _fast_metrics(monitoring) == fast

@@ -9,6 +9,7 @@ import pytest
 
 from planner.aws import discover
 from planner.aws.clients import Clients
+from planner.aws.inventory import _minute_metrics_only
 from planner.model import Resources, StrategyItem
 from planner.terminal import BadInput
 from planner.units import CpuUnits, MiB
@@ -293,3 +294,16 @@ def test_a_trunked_instance_takes_as_many_tasks_as_ecs_publishes_for_its_type() 
     assert instance.registered.enis == 10  # 2 without a trunk
     assert instance.remaining.enis == 8  # two tasks have theirs
     assert [rejection.what for rejection in unreadable.rejections] == ["the trunk's limit of x99.huge"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        ({}, ""),
+        ({"deploymentController": {"type": "ECS"}, "loadBalancers": [{"targetGroupArn": "arn:1"}]}, ""),
+        ({"deploymentController": {"type": "CODE_DEPLOY"}}, "its deployment controller is CODE_DEPLOY"),
+        ({"loadBalancers": [{"loadBalancerName": "old"}]}, "it is behind a Classic Load Balancer"),
+    ],
+)
+def test_services_that_publish_by_the_minute_only_are_told(raw: dict[str, Any], why: str) -> None:
+    assert _minute_metrics_only(raw) == why

@@ -69,8 +69,11 @@ def test_a_jvm_heap_that_has_not_grown_yet_is_counted() -> None:
     assert result.size.memory_mib == 4096  # 3000 x 1.25 = 3750
 
 
-def test_a_tracking_target_keeps_the_load_per_task() -> None:
-    scaling = ScalingTarget(2, 10, (TargetTracking("cpu-50", "ECSServiceAverageCPUUtilization", 40.0),))
+@pytest.mark.parametrize(
+    "metric", ["ECSServiceAverageCPUUtilization", "ECSServiceAverageCPUUtilizationHighResolution"]
+)
+def test_a_tracking_target_keeps_the_load_per_task(metric: str) -> None:
+    scaling = ScalingTarget(2, 10, (TargetTracking("cpu-50", metric, 40.0),))
 
     result = rightsize(big_usage(cpu_per_task=0.2, mib_per_task=900.0), BIG, scaling=scaling)
 

@@ -110,6 +110,18 @@ def test_a_service_that_publishes_every_twenty_seconds_has_three_samples_a_task(
     assert found["running_tasks"].tolist() == [2.0] * 3
 
 
+def test_a_service_that_went_over_to_twenty_seconds_is_counted_as_it_published_at_the_time() -> None:
+    at = NOON + 3 * MINUTE
+    before = replace(deployment(NOON - timedelta(days=9), NOON, 1024), fast_metrics=())
+    after = replace(deployment(at, at, 1024), fast_metrics=("CPUUtilization",))
+    web = service("web", cpu=1024, deployments=(before, after))
+
+    found = usage(service_points([50.0] * 6, [2.0] * 3 + [6.0] * 3), estate(web))
+
+    assert found["running_tasks"].tolist() == [2.0] * 6
+    assert found["cpu_used_vcpu"].tolist() == [1.0] * 6  # two tasks of a vCPU, half busy
+
+
 def test_requests_and_latency_come_from_the_target_groups_of_the_service() -> None:
     arns = tuple(f"arn:aws:elasticloadbalancing:eu-west-2:1:targetgroup/{n}/0123" for n in ("blue", "green"))
     traffic = [
