@@ -20,7 +20,7 @@ from planner.packing.dimensions import as_resources, as_row
 from planner.packing.problem import PackedInstances, PackingProblem
 from planner.packing.room import rooms_for_tasks
 
-_MOST_SERVICES: Final = 300
+_MOST_SERVICES: Final = 60
 """Above this what is shared is less than the search loses by having more shapes."""
 
 
