@@ -89,7 +89,7 @@ def provider_block(endpoint_url: str, region: str) -> dict[str, Any]:
                 "skip_credentials_validation": True,
                 "skip_requesting_account_id": True,
                 "skip_metadata_api_check": True,
-                "max_retries": 1,
+                "max_retries": 5,  # a busy machine may drop a connection; AWS is retried 25 times by default
                 "endpoints": [dict.fromkeys(services, endpoint_url)],
             }
         }
