@@ -31,7 +31,8 @@ from planner.packing.zone_fit import Fitted, fit_zones
 
 _MOST_COST: Final = 6.0
 """USD per hour over the price of the dearest type."""
-_MOST_SHAPES: Final = 26
+_MOST_SHAPES: Final = 12
+"""Above this the solver was seen to run on without looking at its time limit (HiGHS 1.x, 20 shapes)."""
 _MOST_NUMBERS: Final = 400
 """Types times zones."""
 _ROUNDS: Final = 60
