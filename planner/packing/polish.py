@@ -12,15 +12,18 @@ from typing import Any, Final
 import numpy as np
 
 from planner.packing.clock import Deadline
+from planner.packing.dive import dive
 from planner.packing.generate import generate
 from planner.packing.greedy import Fleet, fleet_cost
-from planner.packing.integer import pack_zone
+from planner.packing.repack import improve
 from planner.packing.shapes import Shapes
 from planner.packing.variants import UNLIMITED
 
 _MOST_TASKS: Final = 800
 _MOST_SHAPES: Final = 150
 _MOST_POOLS: Final = 4
+_TRIALS: Final = 500
+"""Of repacking a pool."""
 _WORTH_GOING_ON: Final = 3e-5
 """What a pool must save at least, relative to the fleet's cost, for another one to be tried."""
 
@@ -55,10 +58,14 @@ def _packed_again(fleet: Fleet, shapes: Shapes, worth: Any, deadline: Deadline) 
         return fleet
     part = shapes.part(chosen).with_limits(stock)
     state = generate(part, tasks[chosen], deadline.share(0.5), max_rounds=60, enough=1e-3, thorough=False)
-    packed = pack_zone(state, tasks[chosen], stock, 0.0, deadline, 0, attempts=2)
-    if packed.missing or fleet_cost(packed.fleet, part) >= fleet_cost(taken, shapes) * (1.0 - 1e-12):
+    packed, left = dive(state.master, state.pricing, tasks[chosen], stock, deadline, batch=0.3, rounds=1)
+    packed = improve(
+        packed, part.with_limits(stock), state.worth(), np.arange(len(part.offers)), deadline,
+        seed=0, good_enough=0.0, most_rounds=_TRIALS,
+    )  # fmt: skip
+    if left.any() or fleet_cost(packed, part) >= fleet_cost(taken, shapes) * (1.0 - 1e-12):
         return fleet
-    for (t, pattern), count in packed.fleet.items():
+    for (t, pattern), count in packed.items():
         whole = t, tuple((int(chosen[i]), n) for i, n in pattern)
         rest[whole] = rest.get(whole, 0) + count
     return {column: count for column, count in rest.items() if count}
