@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from planner.packing.ecs_fit import DeploymentRoom, EcsFleet, deployment_room, ecs_fleet
     from planner.packing.placement import EcsScheduler, Placed
     from planner.packing.replay import Placement, place
-    from planner.packing.solve import load_kernels, pack, pack_many
+    from planner.packing.solve import pack, pack_many
+    from planner.packing.warm_up import load_kernels
 
 __all__ = [
     "Alternative",
@@ -63,7 +64,7 @@ _HEAVY = {
     "Certificate": "certificate",
     "explain": "certificate",
     "pack_many": "solve",
-    "load_kernels": "solve",
+    "load_kernels": "warm_up",
     "EcsScheduler": "placement",
     "Placed": "placement",
     "Placement": "replay",

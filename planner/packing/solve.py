@@ -6,22 +6,19 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 
-from planner.model import InstanceType, Resources, TaskType
+from planner.model import InstanceType
 from planner.packing.assemble import assemble, left_over
-from planner.packing.balanced import balanced_fleet
 from planner.packing.bound import floor_to_float, part_bound, rounded_up
 from planner.packing.check import checked
 from planner.packing.clock import Clock, Deadline
-from planner.packing.exact_kernels import exact_pattern, work_of
 from planner.packing.generate import MOST_ROWS, Generated, generate
 from planner.packing.greedy import Fleet, fleet_cost
 from planner.packing.moves import moves_to
-from planner.packing.pricing import Pricing
 from planner.packing.problem import (
     PackedInstances,
     Packing,
@@ -43,7 +40,7 @@ from planner.packing.zone_counts import FEW_NODES, NODES, Counted, is_few, solve
 from planner.packing.zone_program import solve_zones
 from planner.packing.zone_search import ZoneSearch
 from planner.packing.zones import ZoneDemand, least_demands, other_demands, zone_demand
-from planner.units import CpuUnits, MiB, Seconds, UsdPerHour
+from planner.units import Seconds, UsdPerHour
 
 DEFAULT_TIME_LIMIT: Final = Seconds(60)
 Progress = Callable[[float], None]
@@ -371,31 +368,3 @@ def pack_many(
         if on_progress is not None:
             on_progress(1.0)
     return tuple(found)
-
-
-@lru_cache(maxsize=1)
-def load_kernels() -> None:
-    """Compile or load the numba kernels now, once a process, so that a time limit started afterwards is spent on
-    the search.
-
-    The first run on a machine compiles for some seconds; later runs load from numba's cache.
-    """
-    # Too many shapes to be solved outright, so that every part of the search has a turn.
-    tasks = tuple(
-        TaskType(f"s{k}", 2, Resources(CpuUnits(301 + 7 * k % 90), MiB(300 + 11 * k % 130))) for k in range(42)
-    )
-    offers = tuple(
-        InstanceType(f"t{k}", Resources(CpuUnits(1000 + k), MiB(1000 + 400 * k)), UsdPerHour(1.0 + 0.3 * k))
-        for k in range(3)
-    )
-    problem = PackingProblem(tasks, offers, max_types=2)
-    pack(problem)
-    # What such a problem may not need.
-    shapes = build_shapes(problem, allowed_types(problem), set())
-    few, none = np.ones_like(shapes.most), np.zeros_like(shapes.most)
-    needs, room = shapes.needs // 300, shapes.rooms[0] // 300
-    work_of(needs, few, room)
-    exact_pattern(few, needs, few, shapes.ports, shapes.fits[:, 0], room, none)
-    Pricing(shapes).one(0, few, few, 0, 200)
-    balanced_fleet(shapes, few, shapes.limits, Deadline(None, 0.0))
-    solve_small(shapes.part(range(3)), few[:3], shapes.limits, Deadline(None, 0.0))
