@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from planner import terminal
 
 if TYPE_CHECKING:
-    from planner.packing import Packing, PackingProblem
+    from planner.packing import PackedInstances, Packing, PackingProblem
 
 
 def reports(
@@ -97,24 +97,27 @@ def packing_document(result: Packing) -> dict[str, Any]:
         "usd_per_hour": result.usd_per_hour,
         "lower_bound_usd_per_hour": result.lower_bound_usd_per_hour,
         "gap": result.gap,
-        "instances": [
-            {
-                "instance_type": line.instance_type,
-                "zone": line.zone,
-                "count": line.count,
-                "tasks": dict(line.tasks),
-                "standby": dict(line.standby),
-                "takes_over": {zone: dict(tasks) for zone, tasks in line.takes_over.items()},
-                "purchase": line.purchase,
-            }
-            for line in result.instances
-        ],
+        "instances": [_line_document(line) for line in result.instances],
         "unplaced": [{"service": u.service, "count": u.count, "reason": u.reason} for u in result.unplaced],
     }
     if result.moves:
         document["moves"] = [asdict(move) for move in result.moves]
         document["moving_usd_per_hour"] = result.moving_usd_per_hour
         document["bill_usd_per_hour"] = result.bill_usd_per_hour
+    return document
+
+
+def _line_document(line: PackedInstances) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "instance_type": line.instance_type,
+        "zone": line.zone,
+        "count": line.count,
+        "tasks": dict(line.tasks),
+        "standby": dict(line.standby),
+        "purchase": line.purchase,
+    }
+    if line.takes_over:
+        document["takes_over"] = {zone: dict(tasks) for zone, tasks in line.takes_over.items()}
     return document
 
 
