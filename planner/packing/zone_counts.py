@@ -27,6 +27,7 @@ from planner.packing.problem import PackedInstances, PackingProblem
 from planner.packing.shapes import Shapes
 from planner.packing.small import run_to_optimum, whole_bound
 from planner.packing.variants import UNLIMITED
+from planner.packing.whole_program import WholeProgram
 from planner.packing.zone_fit import Fitted, fit_zones
 
 _MOST_COST: Final = 6.0
@@ -99,7 +100,7 @@ def _directions(shapes: Shapes) -> list[Any]:
 
 
 @dataclass
-class _Search:
+class _Search(WholeProgram):
     """Columns of the program: instances by zone and type, types used, running tasks and those of them that may be
     on Spot by service and zone."""
 
@@ -112,7 +113,7 @@ class _Search:
     most_nodes: int
 
     def __post_init__(self) -> None:
-        self.solver, self.infinity = quiet_highs()
+        super().__init__()
         self.zones, self.types = self.problem.zones, len(self.shapes.offers)
         self.scale = float(self.shapes.prices.max())
         self.step = common_step(self.shapes)
@@ -143,19 +144,6 @@ class _Search:
         self.nodes = 0
         self.levels: dict[tuple[int, int, int], int] = {}
         self.most_bought = most
-
-    def _column(self, cost: float, low: float, high: float) -> int:
-        import highspy
-
-        self.solver.addVar(float(low), float(high))
-        k = int(self.solver.getNumCol()) - 1
-        self.solver.changeColCost(k, float(cost))
-        self.solver.changeColIntegrality(k, highspy.HighsVarType.kInteger)
-        return k
-
-    def _row(self, low: float, high: float, terms: dict[int, float]) -> None:
-        names, values = np.array(list(terms), np.int32), np.array(list(terms.values()), np.float64)
-        self.solver.addRow(float(low), float(high), len(names), names, values)
 
     def _state_rules(self, most: list[int]) -> None:
         for s, (count, on_spot) in enumerate(zip(self.counts, self.on_spot, strict=True)):

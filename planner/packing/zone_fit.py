@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from planner.packing.clock import Deadline
-from planner.packing.master import quiet_highs
 from planner.packing.problem import PackedInstances, PackingProblem
 from planner.packing.shapes import Shapes
 from planner.packing.small import run_to_optimum
+from planner.packing.whole_program import WholeProgram
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def fit_zones(
 
 
 @dataclass
-class _Program:
+class _Program(WholeProgram):
     """Columns by service and zone: running tasks, those of them that may be on Spot; by instance and shape:
     running tasks, and for every lost zone those taken over."""
 
@@ -56,7 +56,7 @@ class _Program:
     bought: Any
 
     def __post_init__(self) -> None:
-        self.solver, self.infinity = quiet_highs()
+        super().__init__()
         zones, services, shapes = self.problem.zones, len(self.counts), self.shapes
         self.hosts = [(z, int(t)) for z in range(zones) for t in np.flatnonzero(self.bought[z])
                       for _ in range(int(self.bought[z, t]))]  # fmt: skip
@@ -64,8 +64,8 @@ class _Program:
         self.loose = np.zeros((services, zones), np.int32)
         for s, (count, free) in enumerate(zip(self.counts, self.on_spot, strict=True)):
             for z in range(zones):
-                self.running[s, z] = self._column(count // zones, -(-count // zones))
-                self.loose[s, z] = self._column(0, min(free, -(-count // zones)))
+                self.running[s, z] = self._column(0.0, count // zones, -(-count // zones))
+                self.loose[s, z] = self._column(0.0, 0, min(free, -(-count // zones)))
         firm = [
             n if self.problem.survive_zone_loss else n - f for n, f in zip(self.counts, self.on_spot, strict=True)
         ]
@@ -77,28 +77,16 @@ class _Program:
             fit = np.where(shapes.needs > 0, shapes.rooms[t] // used, most[:, None]).min(axis=1)
             for i in np.flatnonzero(shapes.fits[:, t]).tolist():
                 top = min(int(most[i]), int(fit[i]))
-                self.held[h, i] = self._column(0, top)
+                self.held[h, i] = self._column(0.0, 0, top)
                 if self._may_take_over(i, t):
                     for lost in range(zones):
                         if lost != z:
-                            self.taken[h, i, lost] = self._column(0, top)
+                            self.taken[h, i, lost] = self._column(0.0, 0, top)
         self._state()
 
     def _may_take_over(self, i: int, t: int) -> bool:
         is_firm = self.shapes.members[i][0] < len(self.counts)
         return self.problem.survive_zone_loss and is_firm and not self.shapes.offers[t].is_spot
-
-    def _column(self, low: float, high: float) -> int:
-        import highspy
-
-        self.solver.addVar(float(low), float(high))
-        k = int(self.solver.getNumCol()) - 1
-        self.solver.changeColIntegrality(k, highspy.HighsVarType.kInteger)
-        return k
-
-    def _row(self, low: float, high: float, terms: dict[int, float]) -> None:
-        names, values = np.array(list(terms), np.int32), np.array(list(terms.values()), np.float64)
-        self.solver.addRow(float(low), float(high), len(names), names, values)
 
     def _state(self) -> None:
         zones, services = self.problem.zones, len(self.counts)

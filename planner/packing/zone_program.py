@@ -15,12 +15,12 @@ import numpy as np
 
 from planner.packing.clock import Deadline
 from planner.packing.greedy import Fleet
-from planner.packing.master import quiet_highs
 from planner.packing.problem import PackingProblem
 from planner.packing.residual import Residual
 from planner.packing.shapes import Shapes
 from planner.packing.small import all_fillings, buy_filling, run_to_optimum, whole_bound
 from planner.packing.variants import UNLIMITED
+from planner.packing.whole_program import WholeProgram
 from planner.packing.zones import ZoneDemand
 
 _MOST_COLUMNS: Final = 240
@@ -55,7 +55,7 @@ def solve_zones(
 
 
 @dataclass
-class _Program:
+class _Program(WholeProgram):
     """Columns: fillings by zone, then running tasks by service and zone, then the types that are used."""
 
     problem: PackingProblem
@@ -65,7 +65,7 @@ class _Program:
     fillings: Any
 
     def __post_init__(self) -> None:
-        self.solver, self.infinity = quiet_highs()
+        super().__init__()
         zones, services = self.problem.zones, len(self.counts)
         self.scale = float(self.shapes.prices.max())
         tasks = float(sum(self.counts))
@@ -80,19 +80,6 @@ class _Program:
                 self.running[s, z] = self._column(0.0, count // zones, -(-count // zones))
         bases = sorted({v.base for v in self.shapes.offers})
         self.used = {base: self._column(0.0, 0, 1) for base in bases}
-
-    def _column(self, cost: float, low: float, high: float) -> int:
-        import highspy
-
-        self.solver.addVar(float(low), float(high))
-        k = int(self.solver.getNumCol()) - 1
-        self.solver.changeColCost(k, float(cost))
-        self.solver.changeColIntegrality(k, highspy.HighsVarType.kInteger)
-        return k
-
-    def _row(self, low: float, high: float, terms: dict[int, float]) -> None:
-        names, values = np.array(list(terms), np.int32), np.array(list(terms.values()), np.float64)
-        self.solver.addRow(low, high, len(names), names, values)
 
     def _state(self) -> None:
         zones = range(self.problem.zones)
