@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-FAST_S: Final = 20
+from planner.model import FAST_S, FAST_SUFFIX
+
 SLOW_S: Final = 60
-FAST_SUFFIX: Final = "HighResolution"
 PUBLISHED: Final = {
     "ECSServiceAverageCPUUtilization": "CPUUtilization",
     "ECSServiceAverageMemoryUtilization": "MemoryUtilization",

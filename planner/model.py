@@ -5,8 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from planner.units import CpuUnits, MiB, Seconds, UsdPerHour, usd_per_hour
+
+FAST_S: Final = 20
+"""ECS publishes a service's CPU and memory by the minute, or this often where its `monitoring` says."""
+FAST_SUFFIX: Final = "HighResolution"
+"""Of the predefined metrics of scaling policies that are published so (Amazon ECS developer guide, "Faster auto
+scaling with high-resolution metrics")."""
 
 
 class Architecture(StrEnum):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from planner import scaling as scaling_stage
 from planner.documents.plan import Carries, ScalingPlan, SchedulePlan, TargetTrackingPlan
 from planner.expectations import Expected
-from planner.model import Service
+from planner.model import FAST_SUFFIX, Service
 from planner.settings import MetricResolution, Settings
 from planner.timegrid import TimeGrid
 from planner.units import SECONDS_PER_MINUTE
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 CPU_METRIC: Final = "ECSServiceAverageCPUUtilization"
 REQUESTS_METRIC: Final = "ALBRequestCountPerTarget"
-FAST_SUFFIX: Final = "HighResolution"
-"""Of the predefined metrics that ECS publishes every 20 seconds."""
 FAST_CHARGE: Final = (
     "20-second metrics are charged like detailed monitoring, assumed to be a metric and two alarms of about a "
     "dollar a month, and turning them on or off is a deployment"

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from planner.aws.clients import Clients
 from planner.aws.paging import Unreadable, batches, each, pages
 from planner.aws.task_definitions import TaskDefinitions
-from planner.model import Deployment
+from planner.model import FAST_S, Deployment
 
 DESCRIBE_REVISIONS_BATCH = 20
-FAST_S: Final = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,9 +150,11 @@ def others_told(document: dict[str, Any]) -> Iterator[str]:
 
 def _tracked(policy: dict[str, Any]) -> str:
     """What a policy tracks, as a reader says it."""
+    from planner.model import FAST_SUFFIX
+
     told = []
     for tracking in policy["target_tracking"]:
-        metric, resolution = tracking["metric"].removesuffix("HighResolution"), tracking.get("period_s", 60)
+        metric, resolution = tracking["metric"].removesuffix(FAST_SUFFIX), tracking.get("period_s", 60)
         unit = {
             "ECSServiceAverageCPUUtilization": "% CPU",
             "ECSServiceAverageMemoryUtilization": "% memory",

@@ -19,7 +19,7 @@ import pandas as pd
 
 from planner import units
 from planner.demand.notices import Notice
-from planner.model import ScalingTarget, TargetTracking
+from planner.model import FAST_SUFFIX, ScalingTarget, TargetTracking
 from planner.units import CpuUnits, MiB, Share
 
 FARGATE_SIZES: Final = units.FARGATE_MEMORY_MIB
@@ -30,8 +30,6 @@ CPU_STEP: Final = 64
 MEMORY_STEP: Final = 64
 CPU_METRIC: Final = "ECSServiceAverageCPUUtilization"
 MEMORY_METRIC: Final = "ECSServiceAverageMemoryUtilization"
-FAST: Final = "HighResolution"
-"""Suffix of both where they are published every 20 seconds."""
 HIGHEST_TARGET: Final = 90.0
 """A target tracking policy above this percentage cannot react in time; such sizes are not advised."""
 
@@ -226,7 +224,9 @@ def _worthwhile(current: TaskSize, size: TaskSize, goal: Objective) -> bool:
 
 def _policy(scaling: ScalingTarget | None, metric: str) -> TargetTracking | None:
     """The policy on this metric that acts first: the one with the lowest target."""
-    found = [p for p in (scaling.target_tracking if scaling else ()) if p.metric.removesuffix(FAST) == metric]
+    found = [
+        p for p in (scaling.target_tracking if scaling else ()) if p.metric.removesuffix(FAST_SUFFIX) == metric
+    ]
     return min(found, key=lambda p: p.target) if found else None
 
 
@@ -239,5 +239,5 @@ def _tracking_targets(
         MEMORY_METRIC: old.memory_mib / new.memory_mib,
     }
     policies = scaling.target_tracking if scaling else ()
-    named = ((p, p.metric.removesuffix(FAST)) for p in policies)
+    named = ((p, p.metric.removesuffix(FAST_SUFFIX)) for p in policies)
     return tuple((p.name, round(p.target * ratios[metric], 1)) for p, metric in named if metric in ratios)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from planner.frames import USAGE
 from planner.metrics.cleaning import without_overlaps
-from planner.model import Deployment, Estate, Rejection, Service
+from planner.model import FAST_SUFFIX, Deployment, Estate, Rejection, Service
 from planner.units import CPU_UNITS_PER_VCPU, SECONDS_PER_MINUTE, share
 
 Floats = NDArray[np.float64]
@@ -155,7 +155,7 @@ def _samples_per_task(counted: Floats, insights: Floats, service: Service) -> in
     both = np.isfinite(counted) & np.isfinite(insights) & (insights > 0)
     if both.any():
         ratio = float(np.median(counted[both] / insights[both]))
-    elif any(policy.metric.endswith("HighResolution") for policy in tracking):
+    elif any(policy.metric.endswith(FAST_SUFFIX) for policy in tracking):
         latest = counted[np.isfinite(counted)][-1:]
         ratio = float(latest[0] / service.running_count) if len(latest) and service.running_count else 1.0
     else:

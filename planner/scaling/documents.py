@@ -18,8 +18,9 @@ from pydantic import (
     model_validator,
 )
 
+from planner.model import FAST_SUFFIX
 from planner.scaling import policies, schedule
-from planner.scaling.policies import CPU, HIGH_RESOLUTION_SUFFIX, MEMORY, REQUESTS, Policy
+from planner.scaling.policies import CPU, MEMORY, REQUESTS, Policy
 from planner.units import SECONDS_PER_MINUTE, Seconds
 
 MAXIMUM_TASKS = 5_000
@@ -57,7 +58,7 @@ def _full_metric(name: Any) -> Any:
 
 
 def _known_metric(name: str) -> str:
-    base = name.removesuffix(HIGH_RESOLUTION_SUFFIX)
+    base = name.removesuffix(FAST_SUFFIX)
     if base in (CPU, MEMORY, REQUESTS) or (name.startswith("custom:") and len(name) > len("custom:")):
         return name
     raise ValueError(
@@ -104,7 +105,7 @@ class _Delays(_Form):
 
 
 def _check_target(target: float, metric: str) -> None:
-    is_share = metric.removesuffix(HIGH_RESOLUTION_SUFFIX) in (CPU, MEMORY)
+    is_share = metric.removesuffix(FAST_SUFFIX) in (CPU, MEMORY)
     if target <= 0 or (is_share and target > 100):
         rule = "above 0 and at most 100 (percent)" if is_share else "above 0"
         raise ValueError(f"a target of {target:g} is not possible for {metric}: it must be {rule}")
@@ -116,7 +117,7 @@ class _Tracked(_Form):
 
     @model_validator(mode="after")
     def _period_follows_the_metric(self) -> _Tracked:
-        fast = self.metric.endswith(HIGH_RESOLUTION_SUFFIX)
+        fast = self.metric.endswith(FAST_SUFFIX)
         if fast and self.period_s == 60:
             raise ValueError(f"{self.metric} has a period of 20 s, not 60 s")
         self.period_s = 20 if fast else self.period_s or 60

@@ -7,9 +7,9 @@ from collections.abc import Hashable
 from functools import cache
 from typing import Final
 
+from planner.model import FAST_SUFFIX
 from planner.scaling.policies import (
     CPU,
-    HIGH_RESOLUTION_SUFFIX,
     CapacityProvider,
     CooldownFrom,
     Placement,
@@ -66,7 +66,7 @@ def _unlaned_service(policy: Policy) -> str | None:
     if len(policy.target_tracking) != 1:
         return "it has not exactly one target tracking policy"
     tracking = policy.target_tracking[0]
-    if tracking.metric.removesuffix(HIGH_RESOLUTION_SUFFIX) != CPU:
+    if tracking.metric.removesuffix(FAST_SUFFIX) != CPU:
         return "its metric is not CPU"
     if not policy.delays.are_fixed:
         return "its delays are random"

@@ -17,7 +17,6 @@ from planner.units import Seconds, UsdPerHour
 CPU: str = "ECSServiceAverageCPUUtilization"
 MEMORY: str = "ECSServiceAverageMemoryUtilization"
 REQUESTS: str = "ALBRequestCountPerTarget"
-HIGH_RESOLUTION_SUFFIX: str = "HighResolution"
 
 METRIC_DELAY_60_S: Seconds = Seconds(150)
 """[I] Publishing delay of 60-second metrics: AWS measured 363 s from a load step to the scale-out, of which

@@ -11,10 +11,10 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
+from planner.model import FAST_SUFFIX
 from planner.scaling.alarms import Alarm, Datapoint, Invocations, MetricStream
 from planner.scaling.policies import (
     CPU,
-    HIGH_RESOLUTION_SUFFIX,
     MEMORY,
     Adjustment,
     CapacityBasis,
@@ -41,7 +41,7 @@ class Proposal:
 
 def metric_scale(metric: str, policy: Policy) -> float:
     """What one unit of load on one task is in the metric's unit: percent for CPU and memory, else 1."""
-    base = metric.removesuffix(HIGH_RESOLUTION_SUFFIX)
+    base = metric.removesuffix(FAST_SUFFIX)
     if base == CPU:
         return PERCENT / policy.task_vcpu
     if base == MEMORY:

@@ -17,13 +17,13 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.model import FAST_SUFFIX
 from planner.scaling.alarms import MetricStream
 from planner.scaling.bounds import Bounds, as_utc, bounds_of
 from planner.scaling.disturbances import CALM, Disturbance
 from planner.scaling.outcome import Outcome, Trajectory, summarise
 from planner.scaling.policies import (
     CPU,
-    HIGH_RESOLUTION_SUFFIX,
     MEMORY,
     REQUESTS,
     Policy,
@@ -86,7 +86,7 @@ def checked_demand(demand_vcpu: FloatArray) -> FloatArray:
 
 def column_of(metric: str) -> str:
     """The demand file's column that a metric is computed from."""
-    base = metric.removesuffix(HIGH_RESOLUTION_SUFFIX)
+    base = metric.removesuffix(FAST_SUFFIX)
     known = {CPU: "vcpu", MEMORY: "memory_mib", REQUESTS: "requests"}
     return known.get(base, base.removeprefix("custom:"))
 

@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.model import FAST_SUFFIX
 from planner.scaling.batch import Prepared, prepare_batch
 from planner.scaling.documents import LOW_ALARM_S
 from planner.scaling.floors import HALF_HOURS, MEDIAN, Calendar, Levels, Shape, levels, schedule
-from planner.scaling.policies import CPU, HIGH_RESOLUTION_SUFFIX, Policy, TargetTracking
+from planner.scaling.policies import CPU, Policy, TargetTracking
 from planner.scaling.room import Outlook, outlook
 from planner.scaling.rounding import whole
 from planner.scaling.signals import Signal
@@ -156,7 +157,7 @@ class Problem:
             target_tracking=(
                 TargetTracking(
                     float(target),
-                    CPU if period_s == SECONDS_PER_MINUTE else CPU + HIGH_RESOLUTION_SUFFIX,
+                    CPU if period_s == SECONDS_PER_MINUTE else CPU + FAST_SUFFIX,
                     scale_out_cooldown_s=out_cooldown_s,  # type: ignore[arg-type]
                     scale_in_cooldown_s=in_cooldown_s,  # type: ignore[arg-type]
                     period_s=period_s,

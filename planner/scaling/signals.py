@@ -15,7 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.scaling.policies import CPU, HIGH_RESOLUTION_SUFFIX, MEMORY, REQUESTS, Policy, TargetTracking
+from planner.model import FAST_SUFFIX
+from planner.scaling.policies import CPU, MEMORY, REQUESTS, Policy, TargetTracking
 from planner.units import SECONDS_PER_MINUTE
 
 FloatArray = NDArray[np.float64]
@@ -81,7 +82,7 @@ class Signal:
 
 def _on(measured: Measured, tracking: TargetTracking) -> TargetTracking:
     fast = tracking.period_s < SECONDS_PER_MINUTE
-    metric = measured.metric + (HIGH_RESOLUTION_SUFFIX if fast else "")
+    metric = measured.metric + (FAST_SUFFIX if fast else "")
     target = tracking.target * measured.unit
     if measured.unit != 1:
         target = float(f"{target:.{DIGITS}g}")

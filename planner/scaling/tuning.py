@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from planner.model import FAST_S
 from planner.scaling.bounds import as_utc
 from planner.scaling.choose import Infeasible, Point, Tried, Tuned, choose, over_the_limit
 from planner.scaling.replay import checked_demand
@@ -29,7 +30,6 @@ FAST_VCPU_HOURS: Final = 25.0
 alarms of about a dollar a month in all, which these hours repay even at a cent each."""
 FAST_SAFETY: Final = 0.02
 """Share of the cost that a reaction four times as fast to what was never seen is worth (docs/decisions/0042)."""
-FAST_S: Final = 20
 FAST_EFFORT: Final = 3
 """Ticks of 20-second metrics against those of a minute, for the progress that is shown."""
 Resolution = Literal["standard", "high", "either"]

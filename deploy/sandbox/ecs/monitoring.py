@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from deploy.monitoring import FAST_S, NAMES, SLOW_S, fast_names
+from deploy.monitoring import NAMES, SLOW_S, fast_names
 from deploy.sandbox.ecs.errors import invalid
 from deploy.sandbox.ecs.state import Document
+from planner.model import FAST_S
 
 MOST_CONFIGURATIONS: Final = 5
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from deploy.monitoring import FAST_S, fast_names
+from deploy.monitoring import fast_names
 from deploy.sandbox.sample import usage as usages
 from deploy.sandbox.sample import writing
 from deploy.sandbox.sample.estate import Builder, Estate
@@ -25,6 +25,7 @@ from deploy.sandbox.sample.workloads import (
     Workload,
 )
 from deploy.sandbox.series import Floats
+from planner.model import FAST_S
 
 if TYPE_CHECKING:
     from deploy.sandbox.ecs.state import Cluster, Task

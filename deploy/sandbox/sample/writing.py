@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.monitoring import FAST_S
 from deploy.sandbox.sample import usage as usages
 from deploy.sandbox.sample.usage import Usage
 from deploy.sandbox.sample.workloads import CLUSTER, Workload
 from deploy.sandbox.series import Floats, MetricKey, MetricStore
+from planner.model import FAST_S
 from planner.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE
 
 SERVICE_METRICS: Final = ("CPUUtilization", "MemoryUtilization")

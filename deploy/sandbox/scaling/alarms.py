@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from deploy.monitoring import FAST_S, fast_metric
+from deploy.monitoring import fast_metric
 from deploy.sandbox.scaling.state import Document, ScalingError, Target
+from planner.model import FAST_S
 
 if TYPE_CHECKING:
     from deploy.sandbox.scaling.engine import Scaling

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from deploy.monitoring import FAST_S
 from deploy.sandbox.ecs.paging import page
 from deploy.sandbox.ecs.requests import without
 from deploy.sandbox.scaling import alarms, schedule
 from deploy.sandbox.scaling.state import DIMENSION, Document, Policy, ScalingError, ScheduledAction, Target
 from deploy.sandbox.scaling.tracking import Tracking
+from planner.model import FAST_S
 
 if TYPE_CHECKING:
     from deploy.sandbox.ecs.state import Cluster, Service
